@@ -1,0 +1,17 @@
+/// status.h: filling in a tw_error.
+#ifndef TW_BASE_STATUS_H
+#define TW_BASE_STATUS_H
+
+#include "tidewire.h"
+
+/// Fills `error`, if there is one, and returns `code`: `return tw_fail(error, TW_EINVAL, …)`.
+tw_status tw_fail(tw_error *error, tw_status code, const char *format, ...) TW_PRINTF(3, 4);
+/// The same with a byte position.
+tw_status tw_fail_at(tw_error *error, tw_status code, size_t position, const char *format, ...)
+    TW_PRINTF(4, 5);
+/// TW_ENOMEM with its message.
+tw_status tw_no_memory(tw_error *error);
+/// Puts text in front of the message: `video/db: no such folder`.
+void tw_error_prefix(tw_error *error, const char *format, ...) TW_PRINTF(2, 3);
+
+#endif

@@ -1,0 +1,34 @@
+/// kind.h: a kind of backend or processor that is made from options.
+#ifndef TW_CORE_KIND_H
+#define TW_CORE_KIND_H
+
+#include "core/options.h"
+
+typedef struct tw_backend_kind {
+  const char *name;
+  const tw_backend_ops *ops;
+  const tw_option *options;
+  size_t option_count;
+  unsigned flags; ///< TW_SERIAL or 0
+  /// Makes the `self` of the ops. The options are checked already; borrowed for the call.
+  tw_status (*create)(tw_event *options, void **self, tw_error *error);
+} tw_backend_kind;
+
+/// Makes a backend of a kind: parses and checks the options, calls `create`, and remembers
+/// kind and options (see tw_backend_kind_name).
+tw_status tw_backend_from_kind(const tw_backend_kind *kind, const char *options, size_t len,
+                               tw_backend **out, tw_error *error);
+/// @return the kind's name, "custom" for tw_backend_new
+const char *tw_backend_kind_name(const tw_backend *backend);
+/// @return the ops' self, for functions of one kind; NULL when the backend is of another kind
+void *tw_backend_self(tw_backend *backend, const tw_backend_kind *kind);
+
+typedef struct tw_processor_kind {
+  const char *name;
+  const tw_processor_ops *ops;
+  const tw_option *options;
+  size_t option_count;
+  tw_status (*create)(tw_event *options, void **self, tw_error *error);
+} tw_processor_kind;
+
+#endif

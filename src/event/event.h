@@ -1,0 +1,173 @@
+/// event.h: the inside of an event, for the layers above.
+///
+/// A *store* holds what the copies of one event share: the text, the nodes, and an arena
+/// for new values and edits. An *event* is a small struct over a store: a root, and the
+/// edits made so far, which are shared until somebody edits (copy-on-write). A *box* is an
+/// edited container: the list of its members as they are now. A container without a box
+/// is as in the text.
+///
+/// A store and all its events belong to one thread at a time.
+#ifndef TW_EVENT_EVENT_H
+#define TW_EVENT_EVENT_H
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/status.h"
+#include "event/node.h"
+#include "event/reader.h"
+
+/// An id is at most 255 bytes of the sender's, a slash and a number.
+#define TW_ID_MAX 268
+
+/// The id that copies of an event share; made when first asked for.
+typedef struct tw_event_id_cell {
+  uint16_t len; ///< 0: not made yet
+  bool derived; ///< stands also before the event's own id: a piece of a split event
+  char text[TW_ID_MAX];
+} tw_event_id_cell;
+
+typedef struct tw_store {
+  tw_node *nodes; ///< owned vector; append only until reset
+  uint32_t count, cap;
+  tw_arena arena;
+  tw_limits limits; ///< never zero
+  tw_event_id_cell id;
+} tw_store;
+
+/// A member of an edited container.
+typedef struct tw_slot {
+  tw_ref key; ///< of an object's member
+  tw_ref value;
+} tw_slot;
+
+typedef struct tw_box {
+  tw_ref node; ///< the container that it stands for
+  bool is_array;
+  uint32_t count, cap;
+  tw_slot *slots; ///< in the arena
+} tw_box;
+
+/// The boxes of an event, sorted by node: so also in the order of the text.
+typedef struct tw_edits {
+  uint32_t refs; ///< events that share it
+  uint32_t count, cap;
+  tw_box **boxes; ///< in the arena
+} tw_edits;
+
+struct tw_event {
+  tw_store *store; ///< borrowed, or owned when `owns_store`
+  tw_edits *edits; ///< NULL while nothing was edited
+  tw_event_id_cell *id;
+  tw_ref root;
+  bool owns_store; ///< the event was made by tw_event_parse or tw_event_copy
+};
+
+/* ------------------------------------------------------------------- store */
+
+/// A store starts zeroed; init sets its limits. NULL means the defaults.
+void tw_store_init(tw_store *store, const tw_limits *limits);
+void tw_store_fini(tw_store *store);
+/// Forgets all events of the store; keeps memory for the next one.
+void tw_store_reset(tw_store *store);
+
+/// Makes an event over text that stays where it is.
+/// @param text  one JSON object, `len` bytes and TW_PADDING; borrowed until the next reset
+/// @param[out] out  over `store`; ended by tw_event_end
+tw_status tw_store_parse(tw_store *store, const char *text, size_t len, tw_event *out,
+                         tw_error *error);
+/// The same with a copy of the text in the arena.
+tw_status tw_store_parse_copy(tw_store *store, const char *text, size_t len, tw_event *out,
+                              tw_error *error);
+
+/// Adds a value to the store, to be set into an event.
+/// @param json  any JSON value, copied into the arena
+tw_status tw_store_json(tw_store *store, const char *json, size_t len, tw_ref *out,
+                        tw_error *error);
+/// Adds a string from its unescaped bytes. TW_EJSON when it is not UTF-8.
+tw_status tw_store_string(tw_store *store, const char *bytes, size_t len, tw_ref *out,
+                          tw_error *error);
+tw_status tw_store_integer(tw_store *store, int64_t value, tw_ref *out, tw_error *error);
+/// TW_EINVAL for NaN and infinities.
+tw_status tw_store_number(tw_store *store, double value, tw_ref *out, tw_error *error);
+/// @param kind  TW_KIND_NULL, TW_KIND_FALSE or TW_KIND_TRUE
+tw_status tw_store_word(tw_store *store, tw_kind kind, tw_ref *out, tw_error *error);
+
+static inline const tw_node *tw_store_node(const tw_store *store, tw_ref ref) {
+  return store->nodes + ref;
+}
+
+/* ------------------------------------------------------------------- event */
+
+/// A copy for another branch: costs nothing until one of them is edited.
+/// End it with tw_event_end before the store is reset.
+tw_event tw_event_fork(const tw_event *event);
+void tw_event_end(tw_event *event);
+/// Undoes what happened to `event` since `saved` was forked from it; ends `saved`.
+void tw_event_restore(tw_event *event, tw_event *saved);
+/// A copy of `event`, possibly of another store, in `store`; it keeps the id.
+tw_status tw_event_import(tw_store *store, const tw_event *event, tw_event *out,
+                          tw_error *error);
+/// Gives `piece` number `index` (from 1) of a split event an id of its own, derived from
+/// the whole's, when it has the whole's own id or none.
+tw_status tw_event_derive_id(tw_event *piece, tw_event *whole, uint32_t index, tw_error *error);
+
+/// The value at `ref` with its edits as JSON text, appended.
+bool tw_event_render(const tw_event *event, tw_ref ref, tw_buffer *out);
+/// The whole event when it was not edited: its text as it was read. NULL otherwise.
+static inline const tw_node *tw_event_untouched(const tw_event *event) {
+  return event->edits ? NULL : tw_store_node(event->store, event->root);
+}
+
+/* ----------------------------------------------------------------- reading */
+
+/// @return the box of a container, NULL when it was not edited
+tw_box *tw_event_box(const tw_event *event, tw_ref container);
+/// @return whether the container is an array now
+bool tw_event_is_array(const tw_event *event, tw_ref container);
+/// Finds a member; of equal keys the last. @return false when there is none
+bool tw_event_find(const tw_event *event, tw_ref object, const char *key, size_t len,
+                   tw_ref *value);
+/// Element `index` of an array, from 0. @return false past the end
+bool tw_event_at(const tw_event *event, tw_ref array, uint32_t index, tw_ref *value);
+/// Members or elements.
+uint32_t tw_event_count(const tw_event *event, tw_ref container);
+
+/// Walks a container's members. The container must not be edited meanwhile.
+typedef struct tw_cursor {
+  const tw_event *event;
+  const tw_box *box;  ///< NULL: walk the nodes
+  uint32_t next, end; ///< a slot's index, or a node's number
+  bool is_array;
+  tw_ref key, value; ///< the current member; `key` not for arrays
+} tw_cursor;
+tw_cursor tw_cursor_begin(const tw_event *event, tw_ref container);
+/// @return false after the last member
+bool tw_cursor_next(tw_cursor *cursor);
+
+/* ----------------------------------------------------------------- editing */
+/* All of these leave the event as it was when they fail. Values are refs of the same
+   store that stand nowhere else yet: tw_store_json and its like make them. */
+
+/// Sets a member, behind the others when it is new. Of equal keys all but one go.
+tw_status tw_event_put(tw_event *event, tw_ref object, const char *key, size_t len,
+                       tw_ref value, tw_error *error);
+/// Removes every member of that key. TW_ENOENT when there is none.
+tw_status tw_event_delete(tw_event *event, tw_ref object, const char *key, size_t len,
+                          tw_error *error);
+/// Sets element `index`; at the array's length it appends; beyond is TW_EINVAL.
+/// An empty object becomes an array.
+tw_status tw_event_put_at(tw_event *event, tw_ref array, uint32_t index, tw_ref value,
+                          tw_error *error);
+/// Removes element `index`; the later ones move down. TW_ENOENT past the end.
+tw_status tw_event_delete_at(tw_event *event, tw_ref array, uint32_t index, tw_error *error);
+/// Makes a value the whole event. TW_ETYPE unless it is an object.
+tw_status tw_event_set_root(tw_event *event, tw_ref value, tw_error *error);
+
+/* ------------------------------------------------------------------ values */
+
+/// A string's or key's bytes: without escapes borrowed from the text, otherwise unescaped
+/// into the arena. NULL without memory. A lone surrogate becomes its three bytes as in
+/// WTF-8; writing turns them back into the escape.
+const char *tw_node_string(tw_store *store, tw_ref ref, size_t *len);
+
+#endif

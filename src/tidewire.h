@@ -1,0 +1,532 @@
+/// tidewire.h: the public C API of Tidewire, a Lua-scriptable event router.
+///
+/// Conventions
+/// - A fallible function returns a `tw_status`; results go through `out`,
+///   which is NULL on failure; details go into a `tw_error`, which may be NULL.
+/// - *owned*: you free it; *borrowed*: valid as long as the comment says;
+///   *copied*: yours stays yours; *kept*: the callee frees it, also on failure.
+/// - Text is UTF-8 with an explicit length; names and paths are NUL-terminated.
+/// - Trackers, routers, backends and contexts may be used from any thread.
+///   An event belongs to one thread at a time.
+#ifndef TIDEWIRE_H
+#define TIDEWIRE_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TW_VERSION_MAJOR 0
+#define TW_VERSION_MINOR 1
+#define TW_VERSION_PATCH 0
+#define TW_VERSION       "0.1.0"
+
+#if defined(__GNUC__)
+#define TW_API                   __attribute__((visibility("default")))
+#define TW_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#else
+#define TW_API
+#define TW_PRINTF(format, first)
+#endif
+
+/// @return TW_VERSION of the library that is loaded, which may be newer than the header
+TW_API const char *tw_version(void);
+
+/* ------------------------------------------------------------------ errors */
+
+typedef enum tw_status {
+  TW_OK = 0,
+  TW_EINVAL,  ///< an argument or option is wrong
+  TW_EJSON,   ///< not RFC 8259 JSON, or not UTF-8
+  TW_ELIMIT,  ///< deeper, longer or more than a limit allows
+  TW_ENOMEM,  ///< the allocator gave nothing
+  TW_ENOENT,  ///< no such field, name, backend or tracker
+  TW_EEXIST,  ///< the name is taken
+  TW_ETYPE,   ///< the value has another type than the call needs
+  TW_EIO,     ///< the world failed: file, disk, database
+  TW_ESCRIPT, ///< Lua code failed
+  TW_ECLOSED  ///< the object is closed
+} tw_status;
+
+/// @return a constant, lower-case word for the status, such as "json"
+TW_API const char *tw_status_name(tw_status status);
+
+/// The position of an error that has none.
+#define TW_NO_POSITION ((size_t)-1)
+
+typedef struct tw_error {
+  tw_status code;
+  size_t position;   ///< byte offset into the input, or TW_NO_POSITION
+  char message[496]; ///< one line: what, where, and the next step
+} tw_error;
+
+/* --------------------------------------------------------------- allocator */
+
+/// Where the library takes its memory from. `realloc` has the meaning of C's;
+/// `realloc(self, NULL, n)` allocates, `realloc(self, p, 0)` frees and returns NULL.
+typedef struct tw_allocator {
+  void *(*realloc)(void *self, void *block, size_t size);
+  void *self;
+} tw_allocator;
+
+/// Replaces the allocator of the whole process. NULL restores libc's.
+/// Call it before any other function and while no object lives; not thread-safe.
+TW_API void tw_set_allocator(const tw_allocator *allocator);
+
+/* ------------------------------------------------------------------ events */
+
+/// Default limits of an event that is read: nesting, and bytes of JSON text.
+#define TW_MAX_DEPTH 128
+#define TW_MAX_EVENT ((size_t)1 << 20)
+
+/// Limits to read with; a zero means the default. Hard bounds: depth 1024, size 32 MiB.
+typedef struct tw_limits {
+  uint32_t max_depth;
+  size_t max_size;
+} tw_limits;
+
+/// An event: a JSON object as text with an index, and the edits made to it.
+/// What nobody edits is kept byte for byte.
+typedef struct tw_event tw_event;
+
+typedef enum tw_type {
+  TW_NULL,
+  TW_BOOL,
+  TW_INTEGER, ///< a number without fraction and exponent that fits int64_t
+  TW_NUMBER,  ///< any other number
+  TW_STRING,
+  TW_ARRAY,
+  TW_OBJECT
+} tw_type;
+
+/// A value read from an event. The texts are borrowed: valid until the event is
+/// edited or freed.
+typedef struct tw_value {
+  tw_type type;
+  bool boolean;       ///< of TW_BOOL
+  int64_t integer;    ///< of TW_INTEGER
+  double number;      ///< of TW_INTEGER and TW_NUMBER
+  const char *string; ///< of TW_STRING: unescaped, NUL-terminated, may hold NULs
+  size_t string_len;
+  const char *json; ///< of every type: its exact JSON text, not NUL-terminated
+  size_t json_len;
+} tw_value;
+
+/// Creates an event from JSON text.
+///
+/// @param json   one JSON object in UTF-8, `len` bytes, copied
+/// @param limits may be NULL
+/// @param[out] out  owned; free with tw_event_free
+/// @return TW_OK, TW_EJSON, TW_ELIMIT or TW_ENOMEM; the error's position is an
+///         offset into `json`
+TW_API tw_status tw_event_parse(const char *json, size_t len, const tw_limits *limits,
+                                tw_event **out, tw_error *error);
+
+/// Copies an event with its edits and its id; the copy may go to another thread.
+TW_API tw_status tw_event_copy(const tw_event *event, tw_event **out, tw_error *error);
+
+TW_API void tw_event_free(tw_event *event);
+
+/// Reads the value at a path such as `data.items[0].sku`. Indexes count from 0;
+/// a key with other characters than letters, digits, `_`, `-`, `$` and `@` is
+/// quoted: `data["a.b"]`. Of keys that occur twice, the last is read.
+///
+/// @return TW_OK, TW_ENOENT when nothing is there, TW_EINVAL for a bad path, TW_ENOMEM
+TW_API tw_status tw_event_get(tw_event *event, const char *path, tw_value *out);
+
+/// Sets the value at a path. Missing objects on the way are made; an array grows
+/// by one when the index is its length.
+///
+/// @param json  any JSON value, copied
+/// @return TW_OK, TW_EINVAL, TW_EJSON, TW_ETYPE (the way leads through a scalar),
+///         TW_ELIMIT, TW_ENOMEM; the event is unchanged on failure
+TW_API tw_status tw_event_set_json(tw_event *event, const char *path, const char *json,
+                                   size_t len, tw_error *error);
+TW_API tw_status tw_event_set_string(tw_event *event, const char *path, const char *text,
+                                     size_t len, tw_error *error);
+TW_API tw_status tw_event_set_integer(tw_event *event, const char *path, int64_t value,
+                                      tw_error *error);
+TW_API tw_status tw_event_set_number(tw_event *event, const char *path, double value,
+                                     tw_error *error);
+TW_API tw_status tw_event_set_bool(tw_event *event, const char *path, bool value,
+                                   tw_error *error);
+TW_API tw_status tw_event_set_null(tw_event *event, const char *path, tw_error *error);
+
+/// Removes the value at a path; an array closes the gap.
+/// @return TW_OK, TW_ENOENT when nothing was there, TW_EINVAL, TW_ENOMEM
+TW_API tw_status tw_event_remove(tw_event *event, const char *path, tw_error *error);
+
+/// Replaces the whole event by another JSON object; the id is kept.
+TW_API tw_status tw_event_replace(tw_event *event, const char *json, size_t len,
+                                  tw_error *error);
+
+/// The event as JSON text, NUL-terminated. Borrowed: valid until the event is
+/// edited or freed.
+TW_API tw_status tw_event_json(tw_event *event, const char **text, size_t *len);
+
+/// The event's id: its own `id` or `messageId` where that is a string of 1 to 255
+/// bytes, otherwise a UUIDv7 (RFC 9562), made when first asked for and not part of
+/// the JSON. Borrowed: valid until the event is edited or freed.
+TW_API tw_status tw_event_id(tw_event *event, const char **id, size_t *len);
+
+/* ----------------------------------------------------------------- builder */
+
+/// Writes a JSON value step by step. The first error sticks: later calls do
+/// nothing, and tw_builder_text returns it. Belongs to one thread at a time.
+typedef struct tw_builder tw_builder;
+
+/// @return an empty builder, owned; NULL without memory
+TW_API tw_builder *tw_builder_new(void);
+TW_API void tw_builder_free(tw_builder *builder);
+/// Empties it for the next value and forgets its error; keeps its memory.
+TW_API void tw_builder_reset(tw_builder *builder);
+TW_API void tw_builder_begin_object(tw_builder *builder);
+TW_API void tw_builder_end_object(tw_builder *builder);
+TW_API void tw_builder_begin_array(tw_builder *builder);
+TW_API void tw_builder_end_array(tw_builder *builder);
+/// The next member's key, inside an object.
+TW_API void tw_builder_key(tw_builder *builder, const char *key);
+TW_API void tw_builder_string(tw_builder *builder, const char *text, size_t len);
+TW_API void tw_builder_integer(tw_builder *builder, int64_t value);
+TW_API void tw_builder_number(tw_builder *builder, double value);
+TW_API void tw_builder_bool(tw_builder *builder, bool value);
+TW_API void tw_builder_null(tw_builder *builder);
+/// Any JSON value as text, checked.
+TW_API void tw_builder_json(tw_builder *builder, const char *json, size_t len);
+/// Writes a value by a template of JSON with printf conversions:
+/// `{total:%f, user:%s, tags:[%s,%s], ok:true}`. Keys may go without quotes.
+/// Conversions, checked by the compiler: `%s` (NULL gives null), `%.*s`, `%d`, `%i`,
+/// `%u` with `l`, `ll`, `z`, `j`; `%f` or `%g` (double, exact); `%hhd` (a bool);
+/// `%%` inside a quoted text.
+TW_API void tw_builder_pack(tw_builder *builder, const char *format, ...) TW_PRINTF(2, 3);
+TW_API void tw_builder_vpack(tw_builder *builder, const char *format, va_list args);
+/// The finished value. Borrowed: valid until the builder is used again.
+/// @return TW_OK; TW_EINVAL when the value is unfinished or a call was out of place,
+///         TW_EJSON, TW_ENOMEM
+TW_API tw_status tw_builder_text(tw_builder *builder, const char **text, size_t *len,
+                                 tw_error *error);
+
+/* -------------------------------------------------- processors and backends */
+
+/// What a processor decided.
+typedef enum tw_verdict {
+  TW_PASS,  ///< go on with the event as edited
+  TW_DROP,  ///< the event's way ends in this router; siblings go on
+  TW_SPLIT, ///< go on with the events given to tw_split_add, none of them: like TW_DROP
+  TW_FAIL   ///< failed: `error` says why, `on_error` decides
+} tw_verdict;
+
+/// What becomes of an event whose processor failed.
+typedef enum tw_on_error {
+  TW_ON_ERROR_PASS,       ///< it goes on as it was before that processor
+  TW_ON_ERROR_DROP,       ///< its way in this router ends
+  TW_ON_ERROR_DEAD_LETTER ///< its way ends and the observer's `dead` gets it
+} tw_on_error;
+
+/// Takes the events that one event becomes; lives for one call of `process`.
+typedef struct tw_split tw_split;
+/// @param event  copied with its edits; it may be the event that is being processed
+TW_API tw_status tw_split_add(tw_split *split, const tw_event *event);
+/// @param json  one JSON object, copied
+TW_API tw_status tw_split_add_json(tw_split *split, const char *json, size_t len,
+                                   tw_error *error);
+
+/// A processor. Called from every thread that emits, at the same time.
+/// `event` is borrowed for the call; it may be read, edited and replaced.
+typedef struct tw_processor_ops {
+  tw_verdict (*process)(void *self, tw_event *event, tw_split *split, tw_error *error);
+  void (*free)(void *self); ///< the destructor; may be NULL
+} tw_processor_ops;
+
+typedef struct tw_processor tw_processor;
+
+/// @param name  for messages, copied; NULL means "processor"
+/// @param self  kept: `ops->free(self)` is called when the last reference goes,
+///              and when this call fails
+/// @param[out] out  owned; hand it to a router or tracker, or tw_processor_unref it
+TW_API tw_status tw_processor_new(const char *name, const tw_processor_ops *ops, void *self,
+                                  tw_on_error on_error, tw_processor **out, tw_error *error);
+
+/// Creates a processor that ships with Tidewire.
+///
+/// | kind | options |
+/// |---|---|
+/// | "allowlist" | `{"names": ["a", "b"]}`: drops events with any other name |
+/// | "regex_filter" | `{"allow": ["^edx\\."]}` or `{"deny": […]}`: PCRE2, matched at the start
+/// of the name |
+///
+/// @param options  a JSON object, `len` bytes, copied
+TW_API tw_status tw_processor_new_kind(const char *kind, const char *options, size_t len,
+                                       tw_processor **out, tw_error *error);
+TW_API tw_processor *tw_processor_ref(tw_processor *processor);
+TW_API void tw_processor_unref(tw_processor *processor);
+
+/// Flag of `send`: another event follows at once and a flush comes after the last,
+/// so the backend may gather them.
+#define TW_MORE 1u
+
+/// A backend. `send` may be called from several threads at the same time, unless
+/// made with TW_SERIAL.
+typedef struct tw_backend_ops {
+  /// Acquires what it needs; called once, before the first send. May be NULL.
+  tw_status (*open)(void *self, tw_error *error);
+  /// Delivers one event, borrowed for the call; edits stay in this branch.
+  tw_status (*send)(void *self, tw_event *event, unsigned flags, tw_error *error);
+  /// Passes on what is gathered. On failure `*lost` is how many events, accepted by
+  /// `send` before, are given up; those kept for a later try do not count. May be NULL.
+  tw_status (*flush)(void *self, uint64_t *lost, tw_error *error);
+  /// Releases what `open` acquired, after a flush. May be NULL.
+  void (*close)(void *self);
+  /// The destructor. May be NULL.
+  void (*free)(void *self);
+} tw_backend_ops;
+
+/// Flag of tw_backend_new: calls to this backend are made one at a time.
+#define TW_SERIAL 1u
+
+typedef struct tw_backend tw_backend;
+
+/// @param self  kept, as with tw_processor_new
+/// @param flags TW_SERIAL or 0
+/// @param[out] out  owned
+TW_API tw_status tw_backend_new(const tw_backend_ops *ops, void *self, unsigned flags,
+                                tw_backend **out, tw_error *error);
+
+/// Creates a backend that ships with Tidewire: "file", "stdout", "sqlite", "memory",
+/// "null". Its options are checked here, the rest of the world when it is opened.
+/// @param options  a JSON object, `len` bytes, copied; NULL means {}
+TW_API tw_status tw_backend_new_kind(const char *kind, const char *options, size_t len,
+                                     tw_backend **out, tw_error *error);
+TW_API tw_backend *tw_backend_ref(tw_backend *backend);
+/// The last reference closes it: what is gathered is flushed first.
+TW_API void tw_backend_unref(tw_backend *backend);
+
+/// What has happened at a backend.
+typedef struct tw_backend_stats {
+  uint64_t sent;      ///< events accepted and not lost
+  uint64_t failed;    ///< events that it did not take, or lost later
+  uint64_t duplicate; ///< of `sent`: events it had already
+} tw_backend_stats;
+TW_API void tw_backend_get_stats(const tw_backend *backend, tw_backend_stats *out);
+
+/// Events that a "memory" backend holds. TW_ETYPE for another kind.
+TW_API tw_status tw_memory_count(tw_backend *backend, size_t *out);
+/// Copies event `index` (from 0) as an event of your own.
+TW_API tw_status tw_memory_get(tw_backend *backend, size_t index, tw_event **out);
+
+/* ----------------------------------------------------------------- routers */
+
+/// A router: processors in order, then backends and further routers in ascending
+/// order of name; a tree. Changing it while events flow is allowed, also from a
+/// callback: the change holds for events that enter later.
+typedef struct tw_router tw_router;
+
+/// @param[out] out  owned
+TW_API tw_status tw_router_new(tw_router **out, tw_error *error);
+TW_API tw_router *tw_router_ref(tw_router *router);
+/// The last reference closes and frees it with all that it holds.
+TW_API void tw_router_unref(tw_router *router);
+
+/// Appends a processor. @param processor  kept
+TW_API tw_status tw_router_add_processor(tw_router *router, tw_processor *processor,
+                                         tw_error *error);
+/// @param backend  kept
+/// @return TW_EEXIST when the name is taken, TW_EINVAL for a name that is empty or
+///         holds a '/'
+TW_API tw_status tw_router_add_backend(tw_router *router, const char *name, tw_backend *backend,
+                                       tw_error *error);
+/// Hangs a router below this one. @param child  kept; TW_EINVAL if it would close a circle
+TW_API tw_status tw_router_add_router(tw_router *router, const char *name, tw_router *child,
+                                      tw_error *error);
+
+/// The backend or router under a name: exactly one of the two is set. References
+/// are owned by the caller.
+/// @return TW_OK, or TW_ENOENT with a message that lists the known names
+TW_API tw_status tw_router_get(tw_router *router, const char *name, tw_backend **backend,
+                               tw_router **child, tw_error *error);
+
+/// Chooses the backends of an event: adds names with tw_targets_add; none added
+/// means none. A failure sends the event to every backend, and is told.
+typedef struct tw_targets tw_targets;
+TW_API tw_status tw_targets_add(tw_targets *targets, const char *name, size_t len,
+                                tw_error *error);
+typedef struct tw_route_ops {
+  tw_status (*route)(void *self, tw_event *event, tw_targets *targets, tw_error *error);
+  void (*free)(void *self); ///< may be NULL
+} tw_route_ops;
+/// @param self  kept
+TW_API tw_status tw_router_set_route(tw_router *router, const tw_route_ops *ops, void *self,
+                                     tw_error *error);
+
+/// Opens every backend in the tree that is not open. On failure those that this call
+/// opened are closed again; the message names the backend's path.
+TW_API tw_status tw_router_open(tw_router *router, tw_error *error);
+
+/// Routes one event. Failures of processors and backends go to the observer, never
+/// to the caller.
+/// @param event  borrowed, unchanged
+/// @param flags  0 or TW_MORE
+/// @return TW_OK; TW_ECLOSED before tw_router_open and after tw_router_close; TW_ENOMEM
+TW_API tw_status tw_router_send(tw_router *router, const tw_event *event, unsigned flags,
+                                tw_error *error);
+/// Flushes every backend; tries all of them, and returns the first failure.
+TW_API tw_status tw_router_flush(tw_router *router, tw_error *error);
+/// Flushes and closes every backend that no other open router shares.
+TW_API tw_status tw_router_close(tw_router *router, tw_error *error);
+
+typedef struct tw_router_stats {
+  uint64_t received; ///< events that entered
+  uint64_t dropped;  ///< ended by a processor
+  uint64_t unrouted; ///< that the route sent to no backend
+  uint64_t failed;   ///< failures of processors and of the route
+  uint64_t dead;     ///< handed to the observer's `dead`
+} tw_router_stats;
+TW_API void tw_router_get_stats(const tw_router *router, tw_router_stats *out);
+
+/// Visits every backend and router below, in order, depth first.
+/// @param path  such as "video/db"; exactly one of backend and child is set, borrowed
+typedef void (*tw_visit_fn)(void *self, const char *path, tw_backend *backend,
+                            tw_router *child);
+TW_API tw_status tw_router_visit(tw_router *router, tw_visit_fn visit, void *self);
+
+/* ---------------------------------------------------------------- observer */
+
+/// A failure while an event was routed. All pointers are borrowed for the call.
+typedef struct tw_failure {
+  const char *where; ///< "processor", "route" or "backend"
+  const char *path;  ///< the router's or backend's path, "" for the root
+  const char *name;  ///< the processor's name; NULL otherwise
+  tw_event *event;   ///< NULL when a flush failed
+  uint64_t events;   ///< how many events are concerned
+  const tw_error *error;
+} tw_failure;
+
+/// Called from the thread that emits, at the same time from several.
+typedef struct tw_observer {
+  void (*failed)(void *self, const tw_failure *failure); ///< may be NULL
+  void (*dead)(void *self, const tw_failure *failure);   ///< an event to keep; may be NULL
+  void (*free)(void *self);                              ///< may be NULL
+} tw_observer;
+
+/// Sets who is told; holds for the tree below unless a router there has its own.
+/// Without one, failures are written to standard error: the 1st, 2nd, 4th, 8th … of
+/// each router.
+/// @param observer copied; NULL restores the default. @param self  kept
+TW_API tw_status tw_router_set_observer(tw_router *router, const tw_observer *observer,
+                                        void *self, tw_error *error);
+
+/* ---------------------------------------------------- contexts and locators */
+
+/// A stack of named contexts.
+typedef struct tw_context tw_context;
+TW_API tw_context *tw_context_new(void);
+TW_API tw_context *tw_context_ref(tw_context *context);
+TW_API void tw_context_unref(tw_context *context);
+/// Enters a named context. A name that is entered again hides its outer one until exit.
+/// @param json  a JSON object, copied
+TW_API tw_status tw_context_enter(tw_context *context, const char *name, const char *json,
+                                  size_t len, tw_error *error);
+/// @return TW_OK; TW_ENOENT with a message that lists the entered names
+TW_API tw_status tw_context_exit(tw_context *context, const char *name, tw_error *error);
+/// The union as a JSON object: contexts in the order they were entered, later ones override.
+/// @param[out] text  NUL-terminated, owned; free with tw_free
+TW_API tw_status tw_context_resolve(tw_context *context, char **text, size_t *len,
+                                    tw_error *error);
+/// Visits the contexts that are not hidden, in the order they were entered.
+/// The strings are borrowed for the call; it must not use the context.
+typedef void (*tw_context_visit_fn)(void *self, const char *name, const char *json, size_t len);
+TW_API void tw_context_visit(tw_context *context, tw_context_visit_fn visit, void *self);
+/// A copy of the stack, to hand to another thread or coroutine. NULL without memory.
+TW_API tw_context *tw_context_copy(tw_context *context);
+
+/// Finds the context that holds for the caller.
+typedef struct tw_locator_ops {
+  /// @return a new reference, owned by the caller; NULL without memory
+  tw_context *(*get)(void *self);
+  void (*free)(void *self); ///< may be NULL
+} tw_locator_ops;
+typedef struct tw_locator tw_locator;
+/// @param self  kept
+TW_API tw_status tw_locator_new(const tw_locator_ops *ops, void *self, tw_locator **out,
+                                tw_error *error);
+/// One context for all threads.
+TW_API tw_status tw_locator_new_default(tw_locator **out, tw_error *error);
+/// One context for each thread; freed when the thread ends.
+TW_API tw_status tw_locator_new_thread_local(tw_locator **out, tw_error *error);
+TW_API tw_locator *tw_locator_ref(tw_locator *locator);
+TW_API void tw_locator_unref(tw_locator *locator);
+/// @return a new reference, owned by the caller
+TW_API tw_context *tw_locator_get(tw_locator *locator);
+
+/* ---------------------------------------------------------------- trackers */
+
+typedef struct tw_tracker tw_tracker;
+
+/// @param locator  kept; NULL means a thread-local one
+/// @param[out] out  owned
+TW_API tw_status tw_tracker_new(tw_locator *locator, tw_tracker **out, tw_error *error);
+TW_API tw_tracker *tw_tracker_ref(tw_tracker *tracker);
+/// The last reference flushes, closes and frees it.
+TW_API void tw_tracker_unref(tw_tracker *tracker);
+
+/// The root router, borrowed: lives as long as the tracker.
+TW_API tw_router *tw_tracker_router(tw_tracker *tracker);
+/// Limits of the events that it makes.
+TW_API void tw_tracker_set_limits(tw_tracker *tracker, const tw_limits *limits);
+
+/// Emits an event: stamps it with the time in UTC, adds the located context, routes it.
+/// Backends that are not open yet are opened by the first emit.
+///
+/// @param name  NULL means "unknown"
+/// @param data  a JSON object, copied; NULL means {}
+/// @return TW_OK, TW_EINVAL, TW_EJSON, TW_ELIMIT, TW_ENOMEM; or what opening said
+TW_API tw_status tw_emit(tw_tracker *tracker, const char *name, const char *data, size_t len,
+                         tw_error *error);
+/// The same with a packed data object; see tw_builder_pack.
+/// `tw_emitf(t, "order.paid", "{total:%f, user:%s, items:%d}", 12.5, "ann", 3)`
+TW_API tw_status tw_emitf(tw_tracker *tracker, const char *name, const char *format, ...)
+    TW_PRINTF(3, 4);
+TW_API tw_status tw_vemitf(tw_tracker *tracker, tw_error *error, const char *name,
+                           const char *format, va_list args);
+
+/// Shorthands for the located context of the caller.
+TW_API tw_status tw_enter_context(tw_tracker *tracker, const char *name, const char *json,
+                                  size_t len, tw_error *error);
+TW_API tw_status tw_exit_context(tw_tracker *tracker, const char *name, tw_error *error);
+/// @return a new reference, owned by the caller; NULL without memory
+TW_API tw_context *tw_located_context(tw_tracker *tracker);
+TW_API tw_status tw_resolve_context(tw_tracker *tracker, char **text, size_t *len,
+                                    tw_error *error);
+TW_API tw_status tw_flush(tw_tracker *tracker, tw_error *error);
+
+/// Makes a tracker known to the process under a name; replaces the one of that name.
+/// @param tracker  the registry takes a reference of its own
+/// @param name     NULL means "default"
+TW_API tw_status tw_register_tracker(tw_tracker *tracker, const char *name, tw_error *error);
+/// Removes a name; TW_ENOENT when it is not there.
+TW_API tw_status tw_unregister_tracker(const char *name, tw_error *error);
+/// @param[out] out  a new reference, owned by the caller
+/// @return TW_OK, or TW_ENOENT with a message that lists the known names
+TW_API tw_status tw_get_tracker(const char *name, tw_tracker **out, tw_error *error);
+
+/* ------------------------------------------------------------------- other */
+
+/// Frees memory that a function of this library gave to the caller.
+TW_API void tw_free(void *memory);
+
+/// Writes a UUIDv7 (RFC 9562), monotonic within the process, with its NUL.
+TW_API void tw_uuid7(char out[37]);
+
+/// The Lua module of this library: `luaL_requiref(L, "tidewire", luaopen_tidewire, 0)`.
+/// Trackers that the host registered are found there with `tidewire.get_tracker`.
+struct lua_State;
+TW_API int luaopen_tidewire(struct lua_State *L);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
