@@ -27,10 +27,10 @@ extern "C" {
 
 #if defined(__GNUC__)
 #define TW_API                   __attribute__((visibility("default")))
-#define TW_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define TW_PRINTF(at, first) __attribute__((format(printf, at, first)))
 #else
 #define TW_API
-#define TW_PRINTF(format, first)
+#define TW_PRINTF(at, first)
 #endif
 
 /// @return TW_VERSION of the library that is loaded, which may be newer than the header
