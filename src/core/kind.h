@@ -12,6 +12,9 @@ typedef struct tw_backend_kind {
   unsigned flags; ///< TW_SERIAL or 0
   /// Makes the `self` of the ops. The options are checked already; borrowed for the call.
   tw_status (*create)(tw_event *options, void **self, tw_error *error);
+  /// For tw_backend_stats.duplicate: how many events it was sent that it had already.
+  /// Called from any thread, at the same time as the ops. May be NULL.
+  uint64_t (*duplicates)(const void *self);
 } tw_backend_kind;
 
 /// Makes a backend of a kind: parses and checks the options, calls `create`, and remembers
