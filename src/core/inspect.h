@@ -1,0 +1,23 @@
+/// inspect.h: what the layers above may learn about a router beyond its public statistics.
+#ifndef TW_CORE_INSPECT_H
+#define TW_CORE_INSPECT_H
+
+#include "tidewire.h"
+
+/// tw_router_send that also tells what became of the event.
+///
+/// @param[out] reached  how many times the event, or a piece of it, was handed to a
+///                      backend in the tree, whether that took it or failed; 0 when
+///                      processors and routes ended its way everywhere. What the script
+///                      emits meanwhile does not count
+tw_status tw_router_deliver(tw_router *router, const tw_event *event, unsigned flags,
+                            uint64_t *reached, tw_error *error);
+
+/// @param name  borrowed for the call
+typedef void (*tw_processor_visit_fn)(void *self, const char *name, tw_on_error on_error);
+/// Visits the processors of this router alone, in order.
+void tw_router_visit_processors(tw_router *router, tw_processor_visit_fn visit, void *self);
+/// @return whether the router chooses its backends with a route of its own
+bool tw_router_has_route(tw_router *router);
+
+#endif
