@@ -1,0 +1,55 @@
+#!/bin/sh
+# The benchmarks: run.sh BUILD_FOLDER [job|emit|growth|parts ...]. All by default.
+# Figures are ratios within one run; absolute times of a shared machine mean little.
+set -eu
+build=$1; shift
+here=$(dirname "$0")
+work=$build/bench-data
+events=${BENCH_EVENTS:-1000000}
+runs=${BENCH_RUNS:-5}
+mkdir -p "$work/hand" "$work/tide"
+
+input() {
+  [ -f "$work/events-$events.ndjson" ] || {
+    "$build/tests/bench/bench_generate" "$events" >"$work/events-$events.ndjson.part"
+    mv "$work/events-$events.ndjson.part" "$work/events-$events.ndjson"
+  }
+  echo "$work/events-$events.ndjson"
+}
+
+job() {
+  file=$(input)
+  echo "# routing job: $events events, $(wc -c <"$file") bytes, medians of $runs interleaved runs"
+  "$build/tests/bench/bench_race" "$runs" "$events" \
+    "lua-cjson by hand" "exec lua5.4 $here/job_by_hand.lua $file $work/hand" \
+    "tidewire run" "BENCH_OUT=$work/tide exec $build/tidewire run --quiet $here/job_router.lua $file"
+  lua5.4 "$here/compare_job.lua" "$work/hand" "$work/tide"
+}
+
+emit() {
+  echo "# emit: two contexts of 5 fields, data of 5 fields, null backend"
+  "$build/tests/bench/bench_emit_bench"
+  LUA_CPATH="$build/?.so;;" lua5.4 "$here/emit_bench.lua"
+}
+
+growth() {
+  echo "# growth: cost per event against size, processors and branches"
+  LUA_CPATH="$build/?.so;;" lua5.4 "$here/growth_bench.lua" "$build"
+}
+
+parts() {
+  for part in reader event view backend; do
+    [ ! -x "$build/tests/bench/bench_${part}_bench" ] || {
+      echo "# $part"
+      "$build/tests/bench/bench_${part}_bench"
+    }
+  done
+}
+
+[ $# -gt 0 ] || set -- job emit growth parts
+for part in "$@"; do
+  case $part in
+    job | emit | growth | parts) "$part" ;;
+    *) echo "bench: unknown part '$part': job, emit, growth, parts" >&2; exit 64 ;;
+  esac
+done

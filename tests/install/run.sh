@@ -1,0 +1,55 @@
+#!/bin/sh
+# Installs BUILD_FOLDER into a temporary prefix and uses it: hosts in C through pkg-config and
+# find_package (shared and static), a Lua program, and the command.
+set -eu
+build=$(cd "$1" && pwd)
+here=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+prefix=$work/prefix
+
+cmake --install "$build" --prefix "$prefix" >"$work/install.log"
+lib=$(dirname "$(find "$prefix" -name libtidewire.so)")
+
+echo "install: exported symbols"
+strange=$(nm -D --defined-only "$lib/libtidewire.so" | awk '{print $3}' |
+  grep -vE '^(tw_[a-z0-9_]+|luaopen_tidewire)$' || true)
+[ -z "$strange" ] || { echo "exported but not public:"; echo "$strange"; exit 1; }
+for symbol in $(nm -D --defined-only "$lib/libtidewire.so" | awk '{print $3}'); do
+  grep -q "$symbol(" "$prefix/include/tidewire.h" || { echo "$symbol is not in tidewire.h"; exit 1; }
+done
+objdump -p "$lib/libtidewire.so" | grep -q 'SONAME *libtidewire.so.0'
+
+echo "install: the module does not link liblua"
+module=$(find "$prefix" -path '*lua/5.4/tidewire.so')
+! objdump -p "$module" | grep -q 'NEEDED.*liblua'
+
+echo "install: a host through pkg-config"
+export PKG_CONFIG_PATH="$lib/pkgconfig"
+# shellcheck disable=SC2046
+cc -std=c11 -Wall -Werror -o "$work/host" "$here/host.c" $(pkg-config --cflags --libs tidewire)
+LD_LIBRARY_PATH=$lib "$work/host"
+
+echo "install: hosts through find_package"
+cmake -S "$here" -B "$work/build" -DCMAKE_PREFIX_PATH="$prefix" >"$work/cmake.log" ||
+  { cat "$work/cmake.log"; exit 1; }
+cmake --build "$work/build" >"$work/build.log" 2>&1 || { cat "$work/build.log"; exit 1; }
+"$work/build/host_shared"
+"$work/build/host_static"
+
+echo "install: a Lua program"
+LUA_CPATH="$(dirname "$module")/?.so;;" lua5.4 "$here/use.lua"
+
+echo "install: the command"
+cd "$work"
+"$prefix/bin/tidewire" --version
+printf '{"name":"a"}\n' >in.ndjson
+cat >router.lua <<'LUA'
+local tw = require "tidewire"
+local cjson = require "cjson"
+assert(cjson.null == tw.null)
+return tw.router { backends = { out = tw.backends.file { path = "out.ndjson" } } }
+LUA
+"$prefix/bin/tidewire" run --quiet router.lua in.ndjson
+cmp in.ndjson out.ndjson
+[ -f "$prefix/share/man/man1/tidewire.1" ]
