@@ -5,7 +5,6 @@
    Each COMMAND goes to `sh -c`. Printed are medians of user and system CPU seconds as wait4
    tells them (so only the children count), the peak of resident memory, CPU microseconds an
    event, and the ratio to the first command by CPU. */
-#define _DEFAULT_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
