@@ -15,23 +15,48 @@
 
 /// A live event and the serial number that views of it carry.
 typedef struct tw_binding {
-  uint64_t serial; ///< 0: free
-  tw_event *event;
+  uint64_t serial;
+  tw_event *event; ///< NULL: free
 } tw_binding;
 
+/// The metatables by which values of ours are known.
+typedef enum tw_mark {
+  TW_MARK_VIEW,  ///< of views that are full userdata
+  TW_MARK_OWNED, ///< of the boxes that own an event
+  TW_MARK_ARRAY, ///< of tables made with tidewire.array
+  TW_MARK_SPLIT, ///< of lists made with tidewire.split
+  TW_MARK_DROP,  ///< of the value that tidewire.drop raises
+  TW_MARK_PATH,  ///< of tidewire.path objects
+  TW_MARKS
+} tw_mark;
+
+/// Where an untouched array was read last, so that reading it in order stays linear.
+typedef struct tw_array_place {
+  uint64_t serial; ///< 0: nothing
+  tw_ref array, value;
+  uint32_t index; ///< of `value`, from 0
+  uint32_t count; ///< of elements, UINT32_MAX: not counted yet
+} tw_array_place;
+#define TW_ARRAY_PLACES 4
+
 typedef struct tw_lua {
-  lua_State *L;    ///< the main thread
+  lua_State *L;    ///< the main thread; NULL when the Lua state is being closed
   bool light;      ///< views are light userdata: only in states that are ours alone
-  uint64_t serial; ///< of the newest binding
+  uint64_t serial; ///< of the newest event made visible; never used twice
   tw_binding bound[TW_MAX_BOUND]; ///< serial s stands at s % TW_MAX_BOUND
-  tw_buffer scratch;              ///< for one value on its way to JSON
-  tw_limits limits;               ///< of events made here
-  int view_meta;                  ///< registry references: the metatable of views,
-  int array_meta;                 ///< the mark of tables made with tidewire.array,
-  int drop_mark;                  ///< the value that tidewire.drop raises,
-  int split_meta;                 ///< the mark of lists made with tidewire.split
-  uint32_t depth;                 ///< nested emits
+  tw_array_place places[TW_ARRAY_PLACES];
+  const void *marks[TW_MARKS]; ///< addresses of the metatables, which the registry keeps
+  tw_buffer scratch;           ///< for one value on its way to JSON; see tw_lua_scratch
+  tw_limits limits;            ///< of events made here
+  int roots;                   ///< registry reference: the newest root view of each binding
+  uint32_t depth;              ///< nested emits
 } tw_lua;
+
+/// What Tidewire keeps for this Lua state, made by the first call. It lives in the registry
+/// and ends with the state. Raises without memory: call it in protected mode.
+///
+/// @param light  the state is ours alone: all light userdata get the metatable of views
+tw_lua *tw_lua_new(lua_State *L, bool light);
 
 static inline tw_lua *tw_lua_self(lua_State *L) {
   return lua_touserdata(L, lua_upvalueindex(1));
@@ -47,5 +72,31 @@ static inline void tw_lua_setfuncs(lua_State *L, tw_lua *lua, const luaL_Reg *fu
   lua_pushlightuserdata(L, lua);
   luaL_setfuncs(L, functions, 1);
 }
+
+/// Makes a mark's metatable, pushes it and keeps it in the registry.
+void tw_lua_new_mark(lua_State *L, tw_lua *lua, tw_mark mark, const char *name);
+/// Pushes a mark's metatable. Never raises.
+void tw_lua_push_mark(lua_State *L, const tw_lua *lua, tw_mark mark);
+/// @return whether the table or userdata at `index` has that metatable. Never raises; wants
+///         one free slot
+bool tw_lua_has_mark(lua_State *L, const tw_lua *lua, int index, tw_mark mark);
+/// Whether an error value is the one of tidewire.drop.
+static inline bool tw_lua_is_drop(lua_State *L, const tw_lua *lua, int index) {
+  return tw_lua_has_mark(L, lua, index, TW_MARK_DROP);
+}
+/// Whether a value is a list made with tidewire.split.
+static inline bool tw_lua_is_split(lua_State *L, const tw_lua *lua, int index) {
+  return tw_lua_has_mark(L, lua, index, TW_MARK_SPLIT);
+}
+
+/// The emptied scratch buffer, for what needs memory between two calls of Lua that may
+/// raise. Raises when the state is being closed.
+tw_buffer *tw_lua_scratch(lua_State *L, tw_lua *lua);
+
+/// luaL_error with the position of the innermost Lua function, also when a function of the
+/// standard library, such as table.insert, stands between.
+int tw_lua_raise(lua_State *L, const char *format, ...);
+/// Pushes nil, the message and the code's name. @return 3
+int tw_lua_fail(lua_State *L, const tw_error *error);
 
 #endif
