@@ -12,8 +12,11 @@
 /// Hard bound of tw_limits.max_depth.
 #define TW_DEPTH_BOUND 1024
 
-/// @return how many nodes `len` bytes of JSON can have at most
-static inline size_t tw_reader_bound(size_t len) { return len / 2 + 2; }
+/// @return how many nodes the reader writes at most for `len` bytes: one for two bytes, and
+///         as many again as containers can be open when a bad text ends
+static inline size_t tw_reader_bound(size_t len) {
+  return (len + (len < TW_DEPTH_BOUND ? len : TW_DEPTH_BOUND)) / 2 + 2;
+}
 
 /// Reads one JSON value with white space around it.
 ///
