@@ -27,7 +27,7 @@ tw_status tw_options_check(tw_event *options, const char *kind, const tw_option 
                            size_t count, tw_error *error);
 
 /* Values of checked options; `otherwise` when the option is absent. */
-/// Borrowed until the event is freed.
+/// Borrowed until the event is freed. NULL when the memory for it is missing.
 const char *tw_option_string(tw_event *options, const char *name, const char *otherwise);
 bool tw_option_bool(tw_event *options, const char *name, bool otherwise);
 uint64_t tw_option_integer(tw_event *options, const char *name, uint64_t otherwise);

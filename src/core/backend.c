@@ -1,0 +1,181 @@
+/* One mutex guards opening, flushing and closing, and with TW_SERIAL also sending; it checks
+   for errors, so that a serial backend which is reached again from inside its own call fails
+   instead of waiting for itself. `is_open` changes under the mutex only; senders of other
+   backends read it without: a router keeps its use until its last event has left. */
+#include "core/backend.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct tw_backend {
+  const tw_backend_ops *ops;
+  void *self;
+  bool serial;
+  atomic_bool is_open;
+  atomic_uint_fast64_t accepted, refused, lost;
+  atomic_size_t refs;
+  const tw_backend_kind *kind; ///< NULL: made with tw_backend_new
+  pthread_mutex_t mutex;
+  size_t uses; ///< guarded by `mutex`
+};
+
+static bool init_mutex(pthread_mutex_t *mutex) {
+  pthread_mutexattr_t attributes;
+  if (pthread_mutexattr_init(&attributes) != 0) return false;
+  pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK);
+  int failed = pthread_mutex_init(mutex, &attributes);
+  pthread_mutexattr_destroy(&attributes);
+  return !failed;
+}
+
+static tw_status make(const tw_backend_ops *ops, void *self, unsigned flags,
+                      const tw_backend_kind *kind, tw_backend **out, tw_error *error) {
+  tw_status status = TW_OK;
+  tw_backend *backend = tw_calloc(1, sizeof *backend);
+  *out = NULL;
+  if (!backend) {
+    status = tw_no_memory(error);
+    goto fail;
+  }
+  if (!init_mutex(&backend->mutex)) {
+    status = tw_fail(error, TW_ENOMEM, "the system has no room for another mutex");
+    goto fail;
+  }
+  backend->ops = ops;
+  backend->self = self;
+  backend->serial = (flags & TW_SERIAL) != 0;
+  backend->kind = kind;
+  atomic_init(&backend->refs, 1);
+  *out = backend;
+  return TW_OK;
+fail:
+  tw_free(backend);
+  if (ops->free) ops->free(self);
+  return status;
+}
+
+tw_status tw_backend_new(const tw_backend_ops *ops, void *self, unsigned flags,
+                         tw_backend **out, tw_error *error) {
+  return make(ops, self, flags, NULL, out, error);
+}
+
+tw_backend *tw_backend_ref(tw_backend *backend) {
+  atomic_fetch_add_explicit(&backend->refs, 1, memory_order_relaxed);
+  return backend;
+}
+
+static void close_now(tw_backend *backend) {
+  atomic_store(&backend->is_open, false);
+  if (backend->ops->close) backend->ops->close(backend->self);
+}
+
+/* Routers end their uses before they let go, so that it is closed by now. */
+void tw_backend_unref(tw_backend *backend) {
+  if (!backend || atomic_fetch_sub(&backend->refs, 1) != 1) return;
+  if (backend->ops->free) backend->ops->free(backend->self);
+  pthread_mutex_destroy(&backend->mutex);
+  tw_free(backend);
+}
+
+/* ------------------------------------------------------------------- calls */
+
+static tw_status enter(tw_backend *backend, tw_error *error) {
+  if (pthread_mutex_lock(&backend->mutex) == 0) return TW_OK;
+  return tw_fail(error, TW_EINVAL, "the backend was called again from inside its own call");
+}
+
+static void leave(tw_backend *backend) { pthread_mutex_unlock(&backend->mutex); }
+
+tw_status tw_backend_use(tw_backend *backend, tw_error *error) {
+  tw_status status = enter(backend, error);
+  if (status != TW_OK) return status;
+  if (!backend->uses && backend->ops->open) status = backend->ops->open(backend->self, error);
+  if (status == TW_OK && !backend->uses++) atomic_store(&backend->is_open, true);
+  leave(backend);
+  return status;
+}
+
+static tw_status flush_now(tw_backend *backend, uint64_t *lost, tw_error *error) {
+  if (!backend->ops->flush || !atomic_load(&backend->is_open)) return TW_OK;
+  tw_status status = backend->ops->flush(backend->self, lost, error);
+  if (status == TW_OK) *lost = 0;
+  atomic_fetch_add_explicit(&backend->lost, *lost, memory_order_relaxed);
+  return status;
+}
+
+tw_status tw_backend_flush(tw_backend *backend, uint64_t *lost, tw_error *error) {
+  *lost = 0;
+  tw_status status = enter(backend, error);
+  if (status != TW_OK) return status;
+  status = flush_now(backend, lost, error);
+  leave(backend);
+  return status;
+}
+
+tw_status tw_backend_unuse(tw_backend *backend, uint64_t *lost, tw_error *error) {
+  *lost = 0;
+  tw_status status = enter(backend, error);
+  if (status != TW_OK) return status;
+  status = flush_now(backend, lost, error);
+  if (--backend->uses == 0) close_now(backend);
+  leave(backend);
+  return status;
+}
+
+static tw_status send_now(tw_backend *backend, tw_event *event, unsigned flags,
+                          tw_error *error) {
+  if (!atomic_load_explicit(&backend->is_open, memory_order_relaxed)) {
+    return tw_fail(error, TW_ECLOSED, "the backend is not open");
+  }
+  return backend->ops->send(backend->self, event, flags, error);
+}
+
+tw_status tw_backend_send(tw_backend *backend, tw_event *event, unsigned flags,
+                          tw_error *error) {
+  tw_status status = backend->serial ? enter(backend, error) : TW_OK;
+  if (status == TW_OK) {
+    status = send_now(backend, event, flags, error);
+    if (backend->serial) leave(backend);
+  }
+  atomic_fetch_add_explicit(status == TW_OK ? &backend->accepted : &backend->refused, 1,
+                            memory_order_relaxed);
+  return status;
+}
+
+void tw_backend_get_stats(const tw_backend *backend, tw_backend_stats *out) {
+  const tw_backend_kind *kind = backend->kind;
+  uint64_t lost = atomic_load_explicit(&backend->lost, memory_order_relaxed);
+  uint64_t accepted = atomic_load_explicit(&backend->accepted, memory_order_relaxed);
+  out->sent = accepted > lost ? accepted - lost : 0;
+  out->failed = atomic_load_explicit(&backend->refused, memory_order_relaxed) + lost;
+  out->duplicate = kind && kind->duplicates ? kind->duplicates(backend->self) : 0;
+}
+
+/* ------------------------------------------------------------------- kinds */
+
+tw_status tw_backend_from_kind(const tw_backend_kind *kind, const char *options, size_t len,
+                               tw_backend **out, tw_error *error) {
+  tw_event *event = NULL;
+  void *self = NULL;
+  *out = NULL;
+  tw_status status = options ? tw_event_parse(options, len, NULL, &event, error)
+                             : tw_event_parse("{}", 2, NULL, &event, error);
+  if (status != TW_OK) {
+    tw_error_prefix(error, "%s: options: ", kind->name);
+    return status;
+  }
+  status = tw_options_check(event, kind->name, kind->options, kind->option_count, error);
+  if (status == TW_OK) status = kind->create(event, &self, error);
+  tw_event_free(event);
+  if (status != TW_OK) return status;
+  return make(kind->ops, self, kind->flags, kind, out, error);
+}
+
+const char *tw_backend_kind_name(const tw_backend *backend) {
+  return backend->kind ? backend->kind->name : "custom";
+}
+
+void *tw_backend_self(tw_backend *backend, const tw_backend_kind *kind) {
+  return backend->kind == kind ? backend->self : NULL;
+}
