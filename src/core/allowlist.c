@@ -20,9 +20,9 @@ typedef struct allowlist {
 static entry *find(allowlist *list, const char *name, size_t len) {
   size_t at = XXH3_64bits(name, len) & list->mask;
   for (;; at = (at + 1) & list->mask) {
-    entry *entry = &list->entries[at];
-    if (!entry->name) return entry;
-    if (entry->len == len && memcmp(entry->name, name, len) == 0) return entry;
+    entry *slot = &list->entries[at];
+    if (!slot->name) return slot;
+    if (slot->len == len && memcmp(slot->name, name, len) == 0) return slot;
   }
 }
 
