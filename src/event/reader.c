@@ -354,22 +354,52 @@ static tw_status read_with(tw_index_fn index_next, const char *text, size_t len,
 
 /* ---------------------------------------------------------------- variants */
 
+#if defined(__x86_64__)
+static inline bool has_avx2(void) {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi");
+}
+
+static tw_status read_avx2(const char *text, size_t len, uint32_t max_depth, tw_node *nodes,
+                           size_t *count, tw_error *error) {
+  return read_with(tw_index_avx2, text, len, max_depth, nodes, count, error);
+}
+
+static tw_status read_sse2(const char *text, size_t len, uint32_t max_depth, tw_node *nodes,
+                           size_t *count, tw_error *error) {
+  return read_with(tw_index_sse2, text, len, max_depth, nodes, count, error);
+}
+#endif
+
 static tw_status read_portable(const char *text, size_t len, uint32_t max_depth, tw_node *nodes,
                                size_t *count, tw_error *error) {
   return read_with(tw_index_portable, text, len, max_depth, nodes, count, error);
 }
 
+static const struct variant {
+  const char *name;
+  tw_read_fn read;
+} variants[] = {{"portable", read_portable},
+#if defined(__x86_64__)
+                {"sse2", read_sse2},
+                {"avx2", read_avx2}
+#endif
+};
+
 tw_read_fn tw_reader_variant(size_t index, const char **name) {
-  static const struct {
-    const char *name;
-    tw_read_fn read;
-  } variants[] = {{"portable", read_portable}};
-  if (index >= sizeof variants / sizeof *variants) return NULL;
+  size_t count = sizeof variants / sizeof *variants;
+#if defined(__x86_64__)
+  if (!has_avx2()) count--;
+#endif
+  if (index >= count) return NULL;
   *name = variants[index].name;
   return variants[index].read;
 }
 
 tw_status tw_read_json(const char *text, size_t len, uint32_t max_depth, tw_node *nodes,
                        size_t *count, tw_error *error) {
-  return read_portable(text, len, max_depth, nodes, count, error);
+  tw_index_fn index_next = tw_index_portable;
+#if defined(__x86_64__)
+  index_next = has_avx2() ? tw_index_avx2 : tw_index_sse2;
+#endif
+  return read_with(index_next, text, len, max_depth, nodes, count, error);
 }

@@ -105,5 +105,6 @@ static inline tw_index_found block_found(block b) {
 }
 
 #define TARGET
-#define INDEX_NAME tw_index_portable
+#define INDEX_NAME   tw_index_portable
+#define LOWEST(bits) ((uint32_t)__builtin_ctzll((bits) | (uint64_t)1 << 63))
 #include "event/reader_index_body.h"

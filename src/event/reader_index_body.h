@@ -3,6 +3,7 @@
  * The including file defines
  *   TARGET        the function attribute that allows its instructions, may be empty
  *   INDEX_NAME    the name of the function to define
+ *   LOWEST(bits)  the number of the lowest bit; anything when there is none
  *   block         64 bytes
  *   block_load(p), block_quotes(b), block_found(b)   masks of a block
  *   block_plain(b)   whether it has only plain ASCII: no backslash, no control character
@@ -13,11 +14,10 @@
 TARGET static inline uint32_t *append_marks(uint32_t *out, uint32_t at, uint64_t bits) {
   uint32_t *end = out + __builtin_popcountll(bits);
   for (int i = 0; i < TW_INDEX_BATCH; i++) {
-    out[i] = at + (uint32_t)__builtin_ctzll(bits | (uint64_t)1 << 63);
+    out[i] = at + LOWEST(bits);
     bits &= bits - 1;
   }
-  for (out += TW_INDEX_BATCH; out < end; bits &= bits - 1)
-    *out++ = at + (uint32_t)__builtin_ctzll(bits);
+  for (out += TW_INDEX_BATCH; out < end; bits &= bits - 1) *out++ = at + LOWEST(bits);
   return end;
 }
 
