@@ -1,0 +1,111 @@
+/// line_writer.c: from events to lines, and the account of those that are lost.
+#include "backends/line_writer.h"
+
+#include <string.h>
+
+#include "base/status.h"
+
+/* Lines are put out from LINES bytes on; SLACK more are there from the start, so that
+   events of common size never make the buffer grow. */
+enum { LINES = 256 * 1024, SLACK = 64 * 1024, KEEP = 1024 * 1024 };
+
+tw_status tw_line_writer_open(tw_line_writer *writer, tw_put_lines put, void *self,
+                              tw_error *error) {
+  writer->put = put;
+  writer->self = self;
+  writer->lost = 0;
+  writer->cause.code = TW_OK;
+  return tw_buffer_reserve(&writer->lines, LINES + SLACK) ? TW_OK : tw_no_memory(error);
+}
+
+void tw_line_writer_close(tw_line_writer *writer) { tw_buffer_fini(&writer->lines); }
+
+/* ---------------------------------------------------------------- rendering */
+
+/* A raw newline in JSON text can only be white space: inside of a string it would be `\n`.
+   So a blank takes its place, and that of the carriage return beside it. */
+static void join_lines(char *text, size_t len) {
+  if (!memchr(text, '\n', len)) return;
+  for (size_t i = 0; i < len; i++)
+    if (text[i] == '\n' || text[i] == '\r') text[i] = ' ';
+}
+
+static bool append_line(tw_buffer *lines, const tw_event *event) {
+  size_t start = lines->len;
+  const tw_node *text = tw_event_untouched(event);
+  bool ok;
+  if (text) {
+    ok = tw_buffer_reserve(lines, (size_t)text->len + 1) &&
+         tw_buffer_append(lines, text->text, text->len);
+  } else {
+    ok = tw_event_render(event, event->root, lines);
+  }
+  if (ok) join_lines(lines->data + start, lines->len - start);
+  ok = ok && tw_buffer_byte(lines, '\n');
+  if (!ok) lines->len = start;
+  return ok;
+}
+
+/* ------------------------------------------------------------- putting out */
+
+static uint64_t count_lines(const char *text, size_t len) {
+  uint64_t count = 0;
+  const char *end = text + len;
+  for (const char *at = text; (at = memchr(at, '\n', (size_t)(end - at))); at++) count++;
+  return count;
+}
+
+/* One giant event must not hold its memory for ever. */
+static void empty(tw_buffer *lines) {
+  lines->len = 0;
+  if (lines->cap <= KEEP) return;
+  char *smaller = tw_realloc(lines->data, LINES + SLACK);
+  if (!smaller) return;
+  lines->data = smaller;
+  lines->cap = LINES + SLACK;
+}
+
+/* @param[out] lost  lines that were given up */
+static tw_status put_out(tw_line_writer *writer, uint64_t *lost, tw_error *error) {
+  tw_buffer *lines = &writer->lines;
+  size_t done = 0;
+  *lost = 0;
+  if (!lines->len) return TW_OK;
+  tw_status status = writer->put(writer->self, lines->data, lines->len, &done, error);
+  if (status != TW_OK) *lost = count_lines(lines->data + done, lines->len - done);
+  empty(lines);
+  return status;
+}
+
+tw_status tw_line_writer_send(tw_line_writer *writer, tw_event *event, unsigned flags,
+                              tw_error *error) {
+  if (!append_line(&writer->lines, event)) return tw_no_memory(error);
+  if ((flags & TW_MORE) && writer->lines.len < LINES) return TW_OK;
+  tw_error cause = {.code = TW_OK};
+  uint64_t lost = 0;
+  tw_status status = put_out(writer, &lost, &cause);
+  if (status == TW_OK) return TW_OK;
+  if (lost > 1) { /* the last is this event, which the return value tells of */
+    writer->lost += lost - 1;
+    writer->cause = cause;
+  }
+  if (error) *error = cause;
+  return status;
+}
+
+tw_status tw_line_writer_flush(tw_line_writer *writer, uint64_t *lost, tw_error *error) {
+  tw_error cause = {.code = TW_OK};
+  uint64_t now_lost = 0;
+  tw_status status = put_out(writer, &now_lost, &cause);
+  if (status != TW_OK) writer->cause = cause;
+  *lost = writer->lost + now_lost;
+  writer->lost = 0;
+  status = writer->cause.code;
+  if (status == TW_OK) return TW_OK;
+  if (*lost)
+    tw_fail(error, status, "%.400s; %llu events were not written", writer->cause.message,
+            (unsigned long long)*lost);
+  else if (error) *error = writer->cause;
+  writer->cause.code = TW_OK;
+  return status;
+}

@@ -1,0 +1,236 @@
+/// sqlite_store.c: the database: opening it, its schema, and transactions of rows.
+///
+/// Write-ahead log: readers never wait for us, and a commit is one append. Version 1 of the
+/// schema, kept in `PRAGMA user_version`: one table, the id its primary key, so that an
+/// event that comes again changes nothing.
+#include <errno.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "backends/os.h"
+#include "backends/sqlite.h"
+
+enum { SCHEMA_VERSION = 1 };
+
+struct tw_sqlite_store {
+  const tw_sqlite_options *options;
+  sqlite3 *db;
+  sqlite3_stmt *begin, *insert, *commit;
+};
+
+static tw_status fail(const tw_sqlite_store *store, const char *action, tw_error *error) {
+  return tw_fail(error, TW_EIO, "%.256s: %s: %.160s", store->options->path, action,
+                 sqlite3_errmsg(store->db));
+}
+
+/* ---------------------------------------------------------------------- opening */
+
+/* Runs SQL in which every `%w` stands for the table's name. */
+static int run(tw_sqlite_store *store, const char *format) {
+  const char *table = store->options->table;
+  char *sql = sqlite3_mprintf(format, table, table, table, table);
+  if (!sql) return SQLITE_NOMEM;
+  int code = sqlite3_exec(store->db, sql, NULL, NULL, NULL);
+  sqlite3_free(sql);
+  return code;
+}
+
+/* The first column of the first row. @return false on failure */
+static bool query(tw_sqlite_store *store, const char *sql, char *out, size_t room) {
+  sqlite3_stmt *statement;
+  if (sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL)) return false;
+  bool ok = sqlite3_step(statement) == SQLITE_ROW;
+  if (ok) snprintf(out, room, "%s", (const char *)sqlite3_column_text(statement, 0));
+  sqlite3_finalize(statement);
+  return ok;
+}
+
+static tw_status set_pragmas(tw_sqlite_store *store, tw_error *error) {
+  char mode[16] = "";
+  sqlite3_busy_timeout(store->db, (int)store->options->busy_ms);
+  if (!query(store, "PRAGMA journal_mode", mode, sizeof mode) ||
+      (strcmp(mode, "wal") && !query(store, "PRAGMA journal_mode = wal", mode, sizeof mode)))
+    return fail(store, "cannot open", error);
+  if (strcmp(mode, "wal"))
+    return tw_fail(error, TW_EIO,
+                   "%.256s: cannot open: no write-ahead log on this file system; use a local "
+                   "folder",
+                   store->options->path);
+  if (run(store, store->options->full_sync ? "PRAGMA synchronous = full"
+                                           : "PRAGMA synchronous = normal"))
+    return fail(store, "cannot open", error);
+  return TW_OK;
+}
+
+static tw_status check_version(tw_sqlite_store *store, tw_error *error) {
+  char version[24];
+  if (!query(store, "PRAGMA user_version", version, sizeof version))
+    return fail(store, "cannot read", error);
+  if (!strcmp(version, "0") || !strcmp(version, "1")) return TW_OK;
+  return tw_fail(
+      error, TW_EIO,
+      "%.256s: its user_version is %s, and %d is what is written here; it belongs to "
+      "a newer Tidewire or another program: use another path",
+      store->options->path, version, SCHEMA_VERSION);
+}
+
+/* An existing table must take our rows: exactly these columns, and `id` unique. */
+static tw_status check_columns(tw_sqlite_store *store, tw_error *error) {
+  static const char wanted[] = "id*,name,timestamp,data,context,event";
+  char found[256] = "", sql[256];
+  snprintf(sql, sizeof sql,
+           "SELECT group_concat(name || iif(pk, '*', ''), ',') FROM "
+           "(SELECT name, pk FROM pragma_table_info('%s') ORDER BY cid)",
+           store->options->table);
+  if (!query(store, sql, found, sizeof found)) return fail(store, "cannot read", error);
+  if (!strcmp(found, wanted)) return TW_OK;
+  return tw_fail(error, TW_EIO,
+                 "%.200s: table \"%s\" has the columns %.120s and not %s (* primary key); use "
+                 "another `table`",
+                 store->options->path, store->options->table, found, wanted);
+}
+
+static tw_status make_schema(tw_sqlite_store *store, tw_error *error) {
+  static const char schema[] =
+      "CREATE TABLE IF NOT EXISTS \"%w\" (id TEXT NOT NULL PRIMARY KEY, name TEXT, "
+      "timestamp TEXT, data TEXT, context TEXT, event TEXT NOT NULL);";
+  static const char indexes[] =
+      "CREATE INDEX IF NOT EXISTS \"%w_name\" ON \"%w\" (name, timestamp);"
+      "CREATE INDEX IF NOT EXISTS \"%w_timestamp\" ON \"%w\" (timestamp);"
+      "PRAGMA user_version = 1";
+  if (run(store, "BEGIN IMMEDIATE")) return fail(store, "cannot open", error);
+  tw_status status = check_version(store, error);
+  if (status == TW_OK && run(store, schema))
+    status = fail(store, "cannot make the table", error);
+  if (status == TW_OK) status = check_columns(store, error);
+  if (status == TW_OK && run(store, indexes))
+    status = fail(store, "cannot make the indexes", error);
+  if (status == TW_OK && run(store, "COMMIT")) status = fail(store, "cannot open", error);
+  if (status != TW_OK) run(store, "ROLLBACK");
+  return status;
+}
+
+static tw_status prepare(tw_sqlite_store *store, tw_error *error) {
+  char insert[256];
+  snprintf(insert, sizeof insert,
+           "INSERT INTO \"%s\" VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO NOTHING",
+           store->options->table);
+  if (sqlite3_prepare_v3(store->db, "BEGIN IMMEDIATE", -1, SQLITE_PREPARE_PERSISTENT,
+                         &store->begin, NULL) ||
+      sqlite3_prepare_v3(store->db, insert, -1, SQLITE_PREPARE_PERSISTENT, &store->insert,
+                         NULL) ||
+      sqlite3_prepare_v3(store->db, "COMMIT", -1, SQLITE_PREPARE_PERSISTENT, &store->commit,
+                         NULL))
+    return fail(store, "cannot prepare", error);
+  return TW_OK;
+}
+
+/* The database is used under the backend's own lock: no second one is wanted. */
+static tw_status open_database(tw_sqlite_store *store, tw_error *error) {
+  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+  tw_status status = tw_make_folders(store->options->path, error);
+  if (status != TW_OK) return status;
+  if (sqlite3_open_v2(store->options->path, &store->db, flags, NULL))
+    return store->db ? fail(store, "cannot open", error) : tw_no_memory(error);
+  return TW_OK;
+}
+
+tw_status tw_sqlite_store_open(const tw_sqlite_options *options, tw_sqlite_store **out,
+                               tw_error *error) {
+  *out = NULL;
+  tw_sqlite_store *store = tw_calloc(1, sizeof *store);
+  if (!store) return tw_no_memory(error);
+  store->options = options;
+  tw_status status = open_database(store, error);
+  if (status == TW_OK) status = set_pragmas(store, error);
+  if (status == TW_OK) status = make_schema(store, error);
+  if (status == TW_OK) status = prepare(store, error);
+  if (status == TW_OK) *out = store;
+  else tw_sqlite_store_close(store);
+  return status;
+}
+
+void tw_sqlite_store_close(tw_sqlite_store *store) {
+  if (!store) return;
+  sqlite3_finalize(store->begin);
+  sqlite3_finalize(store->insert);
+  sqlite3_finalize(store->commit);
+  sqlite3_close(store->db);
+  tw_free(store);
+}
+
+/* ----------------------------------------------------------------- transactions */
+
+static int step(sqlite3_stmt *statement) {
+  int code = sqlite3_step(statement);
+  sqlite3_reset(statement);
+  return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+/* The texts are bound where they stand: they stay until the step is done. */
+static int insert_row(tw_sqlite_store *store, const tw_sqlite_rows *rows, size_t index,
+                      uint64_t *duplicates) {
+  const tw_sqlite_row *row = &rows->rows[index];
+  const char *text = rows->text.data + row->at;
+  int code = SQLITE_OK;
+  for (int i = 0; i < TW_SQLITE_COLUMNS && !code; i++) {
+    if (row->len[i] == TW_SQLITE_NULL) {
+      code = sqlite3_bind_null(store->insert, i + 1);
+    } else {
+      code = sqlite3_bind_text(store->insert, i + 1, text, (int)row->len[i], SQLITE_STATIC);
+      text += row->len[i];
+    }
+  }
+  if (!code) code = step(store->insert);
+  if (!code && !sqlite3_changes(store->db)) ++*duplicates;
+  return code;
+}
+
+/* Stores rows from `first` up to `end` in one transaction, or none of them. */
+static int transact(tw_sqlite_store *store, const tw_sqlite_rows *rows, size_t first,
+                    size_t end, uint64_t *duplicates, tw_error *error) {
+  uint64_t seen = 0;
+  int code = step(store->begin);
+  for (size_t i = first; i < end && !code; i++) code = insert_row(store, rows, i, &seen);
+  if (!code) code = step(store->commit);
+  if (!code) {
+    *duplicates += seen;
+    return SQLITE_OK;
+  }
+  fail(store, "cannot insert", error);
+  /* Some errors have rolled back already. */
+  if (!sqlite3_get_autocommit(store->db)) run(store, "ROLLBACK");
+  return code;
+}
+
+/* Whether the reason lies in the row itself, so that another row may do. */
+static bool is_of_row(int code) {
+  return code == SQLITE_TOOBIG || code == SQLITE_CONSTRAINT || code == SQLITE_MISMATCH;
+}
+
+static void put_one_by_one(tw_sqlite_store *store, const tw_sqlite_rows *rows,
+                           tw_sqlite_outcome *outcome) {
+  tw_error ignored;
+  int code = SQLITE_OK;
+  for (size_t i = 0; i < rows->count; i++) {
+    if (!code || is_of_row(code & 0xff))
+      code = transact(store, rows, i, i + 1, &outcome->duplicates, &ignored);
+    outcome->last_lost = code != SQLITE_OK;
+    outcome->lost += outcome->last_lost;
+  }
+}
+
+tw_status tw_sqlite_store_put(tw_sqlite_store *store, const tw_sqlite_rows *rows,
+                              tw_sqlite_outcome *outcome, tw_error *error) {
+  *outcome = (tw_sqlite_outcome){0};
+  int code = transact(store, rows, 0, rows->count, &outcome->duplicates, error);
+  if (!code) return TW_OK;
+  if ((code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_LOCKED || rows->count == 1) {
+    outcome->lost = rows->count;
+    outcome->last_lost = true;
+  } else {
+    put_one_by_one(store, rows, outcome);
+  }
+  return outcome->lost ? TW_EIO : TW_OK;
+}
