@@ -26,12 +26,22 @@ typedef struct tw_event_id_cell {
   char text[TW_ID_MAX];
 } tw_event_id_cell;
 
+/// What was worked out about a node and is kept until reset; see memo.h.
+typedef struct tw_memo tw_memo;
+#define TW_MEMO_BUCKETS 64
+
 typedef struct tw_store {
   tw_node *nodes; ///< owned vector; append only until reset
   uint32_t count, cap;
   tw_arena arena;
+  size_t spent;     ///< bytes taken from the arena since the reset
+  uint64_t tokens;  ///< the newest token of a tw_edits
+  uint32_t events;  ///< that live over the store
   tw_limits limits; ///< never zero
-  tw_event_id_cell id;
+  bool has_memos;
+  tw_memo *memos[TW_MEMO_BUCKETS]; ///< by node, in the arena
+  tw_buffer scratch;               ///< empty between calls; keeps its memory
+  tw_event_id_cell id;             ///< of the first event
 } tw_store;
 
 /// A member of an edited container.
@@ -41,17 +51,33 @@ typedef struct tw_slot {
 } tw_slot;
 
 typedef struct tw_box {
-  tw_ref node; ///< the container that it stands for
+  uint64_t owner; ///< token of the edits that may change it; all others copy it first
+  tw_ref node;    ///< the container that it stands for
   bool is_array;
+  bool unique; ///< known to hold no key twice
   uint32_t count, cap;
-  tw_slot *slots; ///< in the arena
+  tw_slot *slots;  ///< in the arena
+  uint32_t walks;  ///< linear searches so far; many make an index
+  uint32_t *index; ///< hash table of slot numbers + 1, NULL: none or out of date
+  uint32_t mask;   ///< its size - 1
 } tw_box;
+
+/// An edited container's JSON text, kept until the next edit.
+typedef struct tw_rendered {
+  struct tw_rendered *next;
+  tw_ref ref;
+  const char *text; ///< in the arena, NUL-terminated
+  size_t len;
+} tw_rendered;
 
 /// The boxes of an event, sorted by node: so also in the order of the text.
 typedef struct tw_edits {
   uint32_t refs; ///< events that share it
   uint32_t count, cap;
-  tw_box **boxes; ///< in the arena
+  tw_box **boxes;        ///< in the arena
+  uint64_t token;        ///< changes for both when a shared one is copied
+  uint32_t depth;        ///< the event nests at most this deep
+  tw_rendered *rendered; ///< newest first
 } tw_edits;
 
 struct tw_event {
@@ -79,7 +105,8 @@ tw_status tw_store_parse(tw_store *store, const char *text, size_t len, tw_event
 tw_status tw_store_parse_copy(tw_store *store, const char *text, size_t len, tw_event *out,
                               tw_error *error);
 
-/// Adds a value to the store, to be set into an event.
+/// Adds a value to the store, to be set into an event. TW_ELIMIT when it alone is longer or
+/// deeper than an event may be.
 /// @param json  any JSON value, copied into the arena
 tw_status tw_store_json(tw_store *store, const char *json, size_t len, tw_ref *out,
                         tw_error *error);
@@ -92,6 +119,10 @@ tw_status tw_store_number(tw_store *store, double value, tw_ref *out, tw_error *
 /// @param kind  TW_KIND_NULL, TW_KIND_FALSE or TW_KIND_TRUE
 tw_status tw_store_word(tw_store *store, tw_kind kind, tw_ref *out, tw_error *error);
 
+/// Adds a key from its unescaped bytes. TW_EJSON when it is not UTF-8.
+tw_status tw_store_key(tw_store *store, const char *bytes, size_t len, tw_ref *out,
+                       tw_error *error);
+
 static inline const tw_node *tw_store_node(const tw_store *store, tw_ref ref) {
   return store->nodes + ref;
 }
@@ -101,17 +132,25 @@ static inline const tw_node *tw_store_node(const tw_store *store, tw_ref ref) {
 /// A copy for another branch: costs nothing until one of them is edited.
 /// End it with tw_event_end before the store is reset.
 tw_event tw_event_fork(const tw_event *event);
+/// Also finishes and frees the store of an event that owns it (a block of tw_malloc).
 void tw_event_end(tw_event *event);
 /// Undoes what happened to `event` since `saved` was forked from it; ends `saved`.
 void tw_event_restore(tw_event *event, tw_event *saved);
-/// A copy of `event`, possibly of another store, in `store`; it keeps the id.
+/// A copy of `event`, possibly of another store, in `store`; it keeps the id. Limits were
+/// kept when `event` was made, and are not looked at again.
 tw_status tw_event_import(tw_store *store, const tw_event *event, tw_event *out,
                           tw_error *error);
+/// Works the id out and puts it into the event's cell, as copies will need it.
+tw_status tw_event_fix_id(const tw_event *event, tw_error *error);
+/// Makes the id that the event has now stand whatever becomes of its JSON.
+tw_status tw_event_keep_id(tw_event *event, tw_error *error);
 /// Gives `piece` number `index` (from 1) of a split event an id of its own, derived from
 /// the whole's, when it has the whole's own id or none.
 tw_status tw_event_derive_id(tw_event *piece, tw_event *whole, uint32_t index, tw_error *error);
 
-/// The value at `ref` with its edits as JSON text, appended.
+/// The value at `ref` with its edits as JSON text, appended. Members that nobody touched
+/// come with their white space; new ones are separated in the style of their container.
+/// @return false without memory; nothing is appended then
 bool tw_event_render(const tw_event *event, tw_ref ref, tw_buffer *out);
 /// The whole event when it was not edited: its text as it was read. NULL otherwise.
 static inline const tw_node *tw_event_untouched(const tw_event *event) {
@@ -146,9 +185,13 @@ bool tw_cursor_next(tw_cursor *cursor);
 
 /* ----------------------------------------------------------------- editing */
 /* All of these leave the event as it was when they fail. Values are refs of the same
-   store that stand nowhere else yet: tw_store_json and its like make them. */
+   store that stand nowhere else yet: tw_store_json and its like make them. A value that is
+   moved may stand at both places until the older one is overwritten or removed. The event
+   can be read again under the limit of depth: TW_ELIMIT for a value that would nest deeper.
+   An event that grows past the limit of size by its edits stays whole. */
 
-/// Sets a member, behind the others when it is new. Of equal keys all but one go.
+/// Sets a member, behind the others when it is new. Of equal keys the last, which is the
+/// one that is read, gets the value; the others go.
 tw_status tw_event_put(tw_event *event, tw_ref object, const char *key, size_t len,
                        tw_ref value, tw_error *error);
 /// Removes every member of that key. TW_ENOENT when there is none.

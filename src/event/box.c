@@ -1,0 +1,101 @@
+/* box.c: finding members of an edited object, and how deep an event nests.
+ *
+ * A box of many members that is searched again and again gets a hash table of its slots. It
+ * lives until a slot moves; appending keeps it while it has room. */
+#include "event/box.h"
+
+static bool same_key(tw_store *store, tw_ref a, tw_ref b) {
+  size_t a_len, b_len;
+  const char *a_key = tw_node_string(store, a, &a_len),
+             *b_key = tw_node_string(store, b, &b_len);
+  return a_key && b_key && a_len == b_len && memcmp(a_key, b_key, a_len) == 0;
+}
+
+static bool index_slot(tw_store *store, tw_box *box, uint32_t slot) {
+  size_t len;
+  tw_ref key = box->slots[slot].key;
+  const char *bytes = tw_node_string(store, key, &len);
+  if (!bytes) return false;
+  uint32_t at = tw_memo_hash(bytes, len) & box->mask;
+  for (; box->index[at]; at = (at + 1) & box->mask) {
+    if (!same_key(store, key, box->slots[box->index[at] - 1].key)) continue;
+    box->unique = false;
+    break;
+  }
+  box->index[at] = slot + 1;
+  return true;
+}
+
+/* Room for twice the members, so that appending keeps it for a while. */
+static void build_index(tw_store *store, tw_box *box) {
+  uint32_t size = 16;
+  while (size < box->count * 4) size *= 2;
+  box->index = tw_store_alloc(store, size * sizeof *box->index);
+  if (!box->index) return;
+  memset(box->index, 0, size * sizeof *box->index);
+  box->mask = size - 1;
+  box->unique = true;
+  for (uint32_t i = 0; i < box->count && box->index; i++)
+    if (!index_slot(store, box, i)) box->index = NULL;
+  box->unique &= box->index != NULL;
+}
+
+void tw_box_moved(tw_box *box) {
+  box->index = NULL;
+  box->walks = 0;
+}
+
+/* Keeps the index right after a member was appended. */
+void tw_box_appended(tw_store *store, tw_box *box) {
+  if (!box->index) return;
+  if (box->count * 2 > box->mask || !index_slot(store, box, box->count - 1)) {
+    box->index = NULL;
+    box->walks = TW_MEMO_WALKS;
+  }
+}
+
+static uint32_t walk_box(const tw_store *store, const tw_box *box, const char *key,
+                         size_t len) {
+  uint32_t meta = tw_node_meta(TW_KIND_KEY, tw_key_hash(key, len));
+  for (uint32_t i = box->count; i; i--)
+    if (tw_key_equals(store->nodes + box->slots[i - 1].key, meta, key, len)) return i;
+  return 0;
+}
+
+uint32_t tw_box_find(tw_store *store, tw_box *box, const char *key, size_t len) {
+  if (box->count < TW_MEMO_MEMBERS) return walk_box(store, box, key, len);
+  if (!box->index && ++box->walks > TW_MEMO_WALKS) build_index(store, box);
+  if (!box->index) return walk_box(store, box, key, len);
+  uint32_t meta = tw_node_meta(TW_KIND_KEY, tw_key_hash(key, len));
+  uint32_t at = tw_memo_hash(key, len) & box->mask;
+  for (; box->index[at]; at = (at + 1) & box->mask) {
+    tw_ref there = box->slots[box->index[at] - 1].key;
+    if (tw_key_equals(store->nodes + there, meta, key, len)) break;
+  }
+  return box->index[at];
+}
+
+uint32_t tw_event_depth(const tw_event *event, tw_ref value) {
+  const tw_node *node = event->store->nodes + value;
+  if (!tw_kind_is_container(tw_node_kind(node))) return 0;
+  uint32_t deepest = 0;
+  if (tw_node_size(node) > 1 || event->edits) {
+    tw_cursor cursor = tw_cursor_begin(event, value);
+    while (tw_cursor_next(&cursor)) {
+      uint32_t depth = tw_event_depth(event, cursor.value);
+      if (depth > deepest) deepest = depth;
+    }
+  }
+  return deepest + 1;
+}
+
+uint32_t tw_event_depth_of(const tw_event *event, tw_ref from, tw_ref container) {
+  if (from == container) return 1;
+  tw_cursor cursor = tw_cursor_begin(event, from);
+  while (tw_cursor_next(&cursor)) {
+    if (!tw_kind_is_container(tw_node_kind(event->store->nodes + cursor.value))) continue;
+    uint32_t depth = tw_event_depth_of(event, cursor.value, container);
+    if (depth) return depth + 1;
+  }
+  return 0;
+}
