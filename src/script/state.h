@@ -50,6 +50,7 @@ typedef struct tw_lua {
   tw_limits limits;            ///< of events made here
   int roots;                   ///< registry reference: the newest root view of each binding
   uint32_t depth;              ///< nested emits
+  struct tw_gate *gate;        ///< for C objects that call into this state; see gate.h
 } tw_lua;
 
 /// What Tidewire keeps for this Lua state, made by the first call. It lives in the registry

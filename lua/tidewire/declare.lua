@@ -1,0 +1,74 @@
+--- declare.lua: checks of what users declare. Each mistake is raised at the user's line.
+
+local core = require "tidewire.core"
+
+local M = {}
+
+function M.misuse(format, ...)
+  core.misuse(format:format(...))
+end
+local misuse = M.misuse
+
+--- "a string", "a router": what a value is, for messages.
+function M.describe(value)
+  local what = core.class(value) or type(value)
+  return what == "nil" and "nil" or "a " .. what
+end
+
+--- The keys of a table in ascending order of their text.
+function M.sorted_keys(t)
+  local keys = {}
+  for key in pairs(t) do
+    keys[#keys + 1] = key
+  end
+  table.sort(keys, function(a, b)
+    return tostring(a) < tostring(b)
+  end)
+  return keys
+end
+
+local function unknown(where, key, known)
+  if type(key) ~= "string" then
+    misuse("%s: unexpected item [%s]; its fields are %s", where, tostring(key), table.concat(known, ", "))
+  end
+  local nearest = core.suggest(key, known)
+  if nearest then
+    misuse("%s: unknown field '%s'; did you mean '%s'?", where, key, nearest)
+  end
+  misuse("%s: unknown field '%s'; its fields are %s", where, key, table.concat(known, ", "))
+end
+
+--- Raises unless every key of `declared` is in the list `known`. `later` names fields of
+-- versions to come, which must not be ignored silently.
+function M.fields(where, declared, known, later)
+  if type(declared) ~= "table" then
+    misuse("%s: declare it with a table, not %s", where, M.describe(declared))
+  end
+  local is_known = {}
+  for _, name in ipairs(known) do
+    is_known[name] = true
+  end
+  for _, key in ipairs(M.sorted_keys(declared)) do
+    if later and later[key] then
+      misuse("%s: field '%s' is not supported yet in this version", where, key)
+    elseif not is_known[key] then
+      unknown(where, key, known)
+    end
+  end
+end
+
+--- Raises unless `value` is nil or of a type.
+function M.optional(where, value, wanted)
+  if value ~= nil and type(value) ~= wanted then
+    misuse("%s must be a %s, not %s", where, wanted, M.describe(value))
+  end
+end
+
+--- Raises unless `value` is nil or can be called.
+function M.optional_function(where, value)
+  if value ~= nil and not core.callable(value) then
+    misuse("%s must be a function, not %s", where, M.describe(value))
+  end
+end
+
+return M

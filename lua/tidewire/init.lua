@@ -1,0 +1,22 @@
+--- init.lua: the module `tidewire`, put together from C functions and the files beside this.
+--
+-- C calls this chunk with the module, which holds already what C gives to it directly
+-- (`event`, `drop`, `null` ...), and with `tidewire.core`, the C functions that the files
+-- of the library check arguments for.
+
+local tw, core = ...
+
+local tracker = require "tidewire.tracker"
+local tree = require "tidewire.router"
+
+tw.router = tree.router
+tw.on_error = tree.on_error
+tw.tracker = tracker.tracker
+tw.register_tracker = core.register_tracker
+tw.unregister_tracker = core.unregister_tracker
+tw.get_tracker = core.get_tracker
+tw.emit = core.emit
+tw.context = core.new_context
+tw.locators = require "tidewire.locators"
+tw.backends = require "tidewire.backends"
+tw.processors = require "tidewire.processors"

@@ -1,0 +1,239 @@
+--- router.lua: routers, and what trackers share with them: processors, backends, observers.
+
+local core = require "tidewire.core"
+local declare = require "tidewire.declare"
+
+local M = {}
+
+local misuse, describe = declare.misuse, declare.describe
+
+--- Raises what a C function of the core reports as a failure: here only want of memory.
+local function must(ok, message)
+  if not ok then
+    misuse("%s", message)
+  end
+  return ok
+end
+M.must = must
+
+-- ------------------------------------------------------------ processors
+
+local ENTRY_FIELDS = { "name", "on_error" }
+local ON_ERROR = { pass = true, drop = true, dead_letter = true }
+
+--- What is called for an entry: the entry, or its first item.
+local function function_of(entry)
+  local class = core.class(entry)
+  if class == "processor" or (class == nil and type(entry) ~= "table" and core.callable(entry)) then
+    return entry
+  end
+  local first = type(entry) == "table" and rawget(entry, 1)
+  if first and (core.class(first) == "processor" or core.callable(first)) then
+    return first
+  end
+  return class == nil and core.callable(entry) and entry or nil
+end
+
+local function check_entry(where, entry)
+  if getmetatable(entry) == nil and rawget(entry, 1) ~= nil then
+    local named = {}
+    for key, value in pairs(entry) do
+      named[key] = key ~= 1 and value or nil
+    end
+    declare.fields(where, named, ENTRY_FIELDS)
+    declare.optional(where .. ": name", entry.name, "string")
+  end
+  local on_error = entry.on_error
+  if on_error ~= nil and not ON_ERROR[on_error] then
+    misuse('%s: on_error must be "pass", "drop" or "dead_letter", not %s', where, tostring(on_error))
+  end
+end
+
+local function add_processor(self, entry, where)
+  local f = function_of(entry)
+  if f == nil then
+    misuse(
+      "%s is %s, which cannot be called; a processor is a function, a callable object, "
+        .. "or { function, name = , on_error = }",
+      where,
+      describe(entry)
+    )
+  end
+  local name, on_error
+  if type(entry) == "table" then
+    check_entry(where, entry)
+    name, on_error = entry.name, entry.on_error
+    if core.class(f) == "processor" and (name or on_error) then
+      misuse("%s: a processor of this kind takes name and on_error among its options", where)
+    end
+  end
+  name = type(name) == "string" and name or core.where(f) or "processor"
+  must(core.add_processor(self, f, name, on_error, entry))
+end
+
+local function add_processors(self, where, list)
+  declare.optional(where .. ": processors", list, "table")
+  local count = #(list or {})
+  for _, key in ipairs(declare.sorted_keys(list or {})) do
+    if math.type(key) ~= "integer" or key < 1 or key > count then
+      misuse("%s: processors must be a list, but it has the key '%s'", where, tostring(key))
+    end
+  end
+  for i = 1, count do
+    add_processor(self, list[i], ("%s: processors[%d]"):format(where, i))
+  end
+end
+
+-- -------------------------------------------------------------- observers
+
+--- Trackers and routers that no other router holds and that have no observer of their own.
+local roots = setmetatable({}, { __mode = "k" })
+local default_failure
+
+local function print_failure(failure)
+  io.stderr:write(("tidewire: %s %s: %s\n"):format(failure.where, failure.name or failure.path, failure.message))
+end
+
+local function observe(self, where, declared)
+  local on_failure, on_dead = declared.on_failure, declared.on_dead
+  declare.optional_function(where .. ": on_failure", on_failure)
+  declare.optional_function(where .. ": on_dead", on_dead)
+  if on_failure or on_dead then
+    must(core.set_observer(self, on_failure or default_failure or print_failure, on_dead))
+    return
+  end
+  roots[self] = true
+  if default_failure then
+    must(core.set_observer(self, default_failure))
+  end
+end
+
+--- Sets who is told of failures where a tracker or router has no `on_failure` of its own;
+-- nil restores standard error.
+function M.on_error(f)
+  declare.optional_function("on_error: function", f)
+  default_failure = f
+  for root in pairs(roots) do
+    pcall(core.set_observer, root, f) -- one that is being collected is closed
+  end
+end
+
+--- A router below another one tells the observers above it.
+local function adopt(child)
+  if roots[child] then
+    roots[child] = nil
+    must(core.set_observer(child))
+  end
+end
+
+-- --------------------------------------------------------------- backends
+
+local function has_send(value)
+  if type(value) ~= "table" and type(value) ~= "userdata" then
+    return false
+  end
+  local ok, found = pcall(function()
+    return core.callable(value.send) or core.callable(value.send_batch)
+  end)
+  return ok and found
+end
+
+local function add_backend(self, name, backend, where)
+  local class = core.class(backend)
+  if class == "tracker" then
+    misuse("%s is a tracker; use a router, or a backend that emits into it", where)
+  elseif class ~= "router" and class ~= "backend" and not has_send(backend) then
+    misuse(
+      "%s is %s without send; a backend is one of tidewire.backends, a router, "
+        .. "or an object with send or send_batch",
+      where,
+      describe(backend)
+    )
+  end
+  must(core.add_backend(self, name, backend))
+  if class == "router" then
+    adopt(backend)
+  end
+end
+
+local function add_backends(self, where, backends)
+  declare.optional(where .. ": backends", backends, "table")
+  for _, name in ipairs(declare.sorted_keys(backends or {})) do
+    if type(name) ~= "string" then
+      misuse("%s: backends[%s] has no name; write name = backend", where, tostring(name))
+    end
+    add_backend(self, name, backends[name], ("%s: backends.%s"):format(where, name))
+  end
+end
+
+-- ---------------------------------------------------------------- methods
+
+local function register_processor(self, entry)
+  add_processor(self, entry, "register_processor: processor")
+end
+
+local function register_backend(self, name, backend)
+  if type(name) ~= "string" then
+    misuse("register_backend: name must be a string, not %s", describe(name))
+  end
+  add_backend(self, name, backend, ("register_backend: backend '%s'"):format(name))
+end
+
+--- The backend or router of a name; an unknown one is an error that lists the known names.
+local function get_backend(self, name)
+  if type(name) ~= "string" then
+    misuse("get_backend: name must be a string, not %s", describe(name))
+  end
+  return core.holds(self).backends[name] or must(core.child(self, name))
+end
+
+local function backends(self)
+  local found = {}
+  for name in core.children(self):gmatch "[^\n]+" do
+    found[name] = get_backend(self, name)
+  end
+  return found
+end
+
+local function processors(self)
+  local list = core.holds(self).processors
+  return table.move(list, 1, #list, 1, {})
+end
+
+local function close(self)
+  self:close()
+end
+
+--- Adds to a class what routers and trackers share.
+function M.extend(class)
+  class.methods.register_processor = register_processor
+  class.methods.register_backend = register_backend
+  class.methods.get_backend = get_backend
+  class.getters.backends = backends
+  class.getters.processors = processors
+  class.meta.__close = close
+end
+M.extend(core.router)
+
+--- Gives a new router or tracker what it was declared with.
+function M.build(self, where, declared)
+  declare.optional_function(where .. ": route", declared.route)
+  add_processors(self, where, declared.processors)
+  add_backends(self, where, declared.backends)
+  if declared.route then
+    must(core.set_route(self, declared.route))
+  end
+  observe(self, where, declared)
+  return self
+end
+
+local FIELDS = { "processors", "route", "backends", "on_failure", "on_dead", "tests" }
+local LATER = { engine = true, sources = true }
+
+--- Makes a router.
+function M.router(declared)
+  declare.fields("router", declared, FIELDS, LATER)
+  return M.build(must(core.new_router()), "router", declared)
+end
+
+return M

@@ -1,0 +1,85 @@
+--- tracker.lua: trackers, and their contexts with `<close>` or a function.
+
+local core = require "tidewire.core"
+local declare = require "tidewire.declare"
+local tree = require "tidewire.router"
+
+local M = {}
+
+local misuse, describe = declare.misuse, declare.describe
+local class = core.tracker
+tree.extend(class)
+
+local FIELDS = { "processors", "backends", "context_locator", "route", "on_failure", "on_dead" }
+local LATER = { script = true, watch = true, engine = true, sources = true }
+
+local function check_locator(locator)
+  if locator == nil or core.class(locator) == "locator" then
+    return
+  end
+  local type_ = type(locator)
+  if (type_ ~= "table" and type_ ~= "userdata") or core.class(locator) or not core.callable(locator.get) then
+    misuse(
+      "tracker: context_locator is %s without get; use one of tidewire.locators or an object with get",
+      describe(locator)
+    )
+  end
+end
+
+--- Makes a tracker.
+function M.tracker(declared)
+  declared = declared == nil and {} or declared
+  declare.fields("tracker", declared, FIELDS, LATER)
+  check_locator(declared.context_locator)
+  return tree.build(tree.must(core.new_tracker(declared.context_locator)), "tracker", declared)
+end
+
+--- An entered context that is left once: by `<close>`, or by hand with `close`.
+local guard = { __name = "tidewire.entered" }
+guard.__index = guard
+
+function guard:close()
+  local context = self.context
+  self.context = nil
+  if context then
+    context:exit(self.name)
+  end
+end
+
+--- Behind an error that is under way a second one would hide it.
+function guard:__close(problem)
+  if problem == nil then
+    self:close()
+  else
+    pcall(self.close, self)
+  end
+end
+
+local function located_context(self)
+  return tree.must(core.locate(self))
+end
+
+local function enter(self, name, fields)
+  local context = located_context(self)
+  tree.must(context:enter(name, fields))
+  return setmetatable({ context = context, name = name }, guard)
+end
+
+--- Enters a context and returns a value that leaves it when it is closed; or, with a
+-- function, calls that inside of it and returns its results. Left also on an error.
+function class.methods:context(name, fields, f, ...)
+  if f == nil then
+    return enter(self, name, fields)
+  end
+  declare.optional_function("context: function", f)
+  local _ <close> = enter(self, name, fields)
+  return f(...)
+end
+
+function class.methods:resolve_context()
+  return tree.must(located_context(self):resolve())
+end
+
+class.getters.located_context = located_context
+
+return M

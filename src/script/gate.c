@@ -1,0 +1,287 @@
+/* A gate is entered by one thread only. `owner` holds its pthread_t, or NOBODY while a
+   script's state waits for the thread that will use it, or CLOSED. Whoever enters from Lua
+   becomes the owner, because a thread that runs Lua code has the state; whoever enters from
+   C must be the owner already. */
+#include "script/gate.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "script/message.h"
+#include "script/view.h"
+
+enum { NOBODY = 0, CLOSED = 1 };
+
+static uintptr_t me(void) { return (uintptr_t)pthread_self(); }
+
+static void gate_unref(tw_gate *gate) {
+  if (atomic_fetch_sub_explicit(&gate->refs, 1, memory_order_acq_rel) != 1) return;
+  tw_buffer_fini(&gate->traceback);
+  tw_free(gate);
+}
+
+static int close_gate(lua_State *L) {
+  tw_gate **box = lua_touserdata(L, 1);
+  if (!*box) return 0;
+  atomic_store_explicit(&(*box)->owner, CLOSED, memory_order_release);
+  gate_unref(*box);
+  *box = NULL;
+  return 0;
+}
+
+/* ---------------------------------------------------------------- handler */
+
+/* Runs where the error was raised. The mark of tidewire.drop passes untouched; all else
+   becomes text, and the traceback is kept beside it. */
+static int handle(lua_State *L) {
+  tw_lua *lua = tw_lua_self(L);
+  lua_settop(L, 1);
+  if (tw_lua_is_drop(L, lua, 1)) return 1;
+  luaL_tolstring(L, 1, NULL);
+  tw_gate *gate = lua->gate;
+  gate->traceback.len = 0;
+  luaL_traceback(L, L, NULL, 1);
+  size_t len;
+  const char *text = lua_tolstring(L, -1, &len);
+  if (!tw_buffer_append(&gate->traceback, text, len)) gate->traceback.len = 0;
+  lua_settop(L, 2);
+  return 1;
+}
+
+static int weak_table(lua_State *L) {
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+static int plain_table(lua_State *L) {
+  lua_newtable(L);
+  return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+static lua_State *main_thread(lua_State *L) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  lua_State *main = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  return main;
+}
+
+/* The box that closes the gate is the first object with a finalizer, so the last to go. */
+tw_gate *tw_gate_new(lua_State *L, tw_lua *lua) {
+  tw_gate **box = lua_newuserdatauv(L, sizeof(tw_gate *), 0);
+  *box = NULL;
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, close_gate);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  luaL_ref(L, LUA_REGISTRYINDEX);
+  tw_gate *gate = tw_calloc(1, sizeof *gate);
+  if (!gate) luaL_error(L, "out of memory");
+  *box = gate;
+  atomic_init(&gate->refs, 1);
+  atomic_init(&gate->owner, me());
+  gate->lua = lua;
+  gate->L = main_thread(L);
+  lua->gate = gate;
+  gate->live = weak_table(L);
+  gate->trackers = plain_table(L);
+  gate->classes = plain_table(L);
+  tw_lua_pushfunction(L, lua, handle);
+  gate->handler = luaL_ref(L, LUA_REGISTRYINDEX);
+  return gate;
+}
+
+void tw_gate_release(tw_gate *gate) {
+  atomic_store_explicit(&gate->owner, NOBODY, memory_order_release);
+}
+
+/* ------------------------------------------------------------------ enter */
+
+lua_State *tw_gate_into(tw_gate *gate, lua_State *L) {
+  uintptr_t self = me();
+  if (atomic_load_explicit(&gate->owner, memory_order_relaxed) != self)
+    atomic_store_explicit(&gate->owner, self, memory_order_release);
+  lua_State *outer = gate->L;
+  gate->L = L;
+  return outer;
+}
+
+void tw_gate_leave(tw_gate *gate, lua_State *outer) { gate->L = outer; }
+
+lua_State *tw_gate_into_nested(tw_gate *gate, lua_State *L, tw_error *error) {
+  if (gate->lua->depth >= TW_MAX_NESTED) {
+    tw_fail(error, TW_ELIMIT, "emit inside of emit, %d deep: is this a loop?", TW_MAX_NESTED);
+    return NULL;
+  }
+  gate->lua->depth++;
+  return tw_gate_into(gate, L);
+}
+
+void tw_gate_leave_nested(tw_gate *gate, lua_State *outer) {
+  gate->lua->depth--;
+  tw_gate_leave(gate, outer);
+}
+
+static bool adopt(tw_gate *gate, uintptr_t owner, tw_error *error) {
+  if (owner == NOBODY && atomic_compare_exchange_strong(&gate->owner, &owner, me()))
+    return true;
+  if (owner == CLOSED) tw_fail(error, TW_ECLOSED, "its Lua state is closed");
+  else
+    tw_fail(error, TW_ESCRIPT,
+            "a Lua function cannot be called from another thread than its Lua state's; "
+            "emit on that thread, or use a router script");
+  return false;
+}
+
+lua_State *tw_gate_enter(tw_gate *gate, tw_error *error) {
+  uintptr_t owner = atomic_load_explicit(&gate->owner, memory_order_acquire);
+  if (owner != me() && !adopt(gate, owner, error)) return NULL;
+  if (lua_checkstack(gate->L, LUA_MINSTACK)) return gate->L;
+  tw_fail(error, TW_ELIMIT, "the Lua stack is full: is this a loop?");
+  return NULL;
+}
+
+/* ------------------------------------------------------------------- call */
+
+void tw_gate_push_handler(lua_State *L, const tw_gate *gate) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, gate->handler);
+}
+
+/* The value that was raised is on top: the handler made it text, unless there was no memory
+   or the handler itself failed. */
+static tw_outcome raised(tw_gate *gate, lua_State *L, int status, tw_error *error) {
+  if (status == LUA_ERRMEM) {
+    tw_fail(error, TW_ENOMEM, "out of memory in Lua");
+    return TW_RAISED;
+  }
+  if (tw_lua_is_drop(L, gate->lua, -1)) return TW_DROPPED;
+  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+  char line[sizeof error->message];
+  tw_message_line(text ? text : "an error that has no text", line, sizeof line);
+  tw_fail(error, TW_ESCRIPT, "%s", line);
+  return TW_RAISED;
+}
+
+tw_outcome tw_gate_pcall(tw_gate *gate, lua_State *L, int args, int results, tw_error *error) {
+  int handler = lua_gettop(L) - args - 1;
+  int status = lua_pcall(L, args, results, handler);
+  if (status == LUA_OK) {
+    lua_remove(L, handler);
+    return TW_RETURNED;
+  }
+  tw_outcome outcome = raised(gate, L, status, error);
+  lua_settop(L, handler - 1);
+  return outcome;
+}
+
+tw_outcome tw_gate_run(tw_gate *gate, lua_State *L, lua_CFunction body, void *argument,
+                       int results, tw_error *error) {
+  tw_gate_push_handler(L, gate);
+  lua_pushcfunction(L, body);
+  lua_pushlightuserdata(L, argument);
+  return tw_gate_pcall(gate, L, 1, results, error);
+}
+
+tw_status tw_gate_call(tw_gate *gate, lua_CFunction body, void *argument, tw_error *error) {
+  tw_error mine = {0};
+  if (!error) error = &mine;
+  lua_State *L = tw_gate_enter(gate, error);
+  if (!L) return error->code;
+  error->code = TW_OK;
+  switch (tw_gate_run(gate, L, body, argument, 0, error)) {
+    case TW_RETURNED: return TW_OK;
+    case TW_DROPPED:
+      return tw_fail(error, TW_ESCRIPT, "tidewire.drop() outside of a processor");
+    case TW_RAISED: break;
+  }
+  return error->code;
+}
+
+/* -------------------------------------------------------------- callbacks */
+
+lua_Integer tw_callback_hold(lua_State *L, tw_gate *gate, int index, int holds) {
+  lua_Integer key = ++gate->last_key;
+  lua_pushvalue(L, index);
+  lua_rawseti(L, holds, key);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, gate->live);
+  lua_pushvalue(L, index);
+  lua_rawseti(L, -2, key);
+  lua_pop(L, 1);
+  return key;
+}
+
+void *tw_callback_new(lua_State *L, tw_lua *lua, int index, int holds, size_t size) {
+  lua_Integer key = tw_callback_hold(L, lua->gate, index, holds);
+  tw_callback *callback = tw_calloc(1, size);
+  if (!callback) luaL_error(L, "out of memory");
+  *callback = (tw_callback){lua->gate, key};
+  atomic_fetch_add_explicit(&lua->gate->refs, 1, memory_order_relaxed);
+  return callback;
+}
+
+void tw_callback_free(void *self) {
+  tw_callback *callback = self;
+  gate_unref(callback->gate);
+  tw_free(callback);
+}
+
+/* A finalizer runs after weak tables lost their values; what the object holds is still
+   there, and its backends want a last flush. */
+void tw_callback_revive(lua_State *L, tw_gate *gate, int holds) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, gate->live);
+  int live = lua_gettop(L);
+  for (lua_pushnil(L); lua_next(L, holds); lua_pop(L, 1)) {
+    if (!lua_isinteger(L, -2)) continue;
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, live, lua_tointeger(L, -3));
+  }
+  lua_pop(L, 1);
+}
+
+static int push_and_call(lua_State *L) {
+  tw_event_call *call = lua_touserdata(L, 1);
+  int results = (int)lua_tointeger(L, 2);
+  tw_callback_push(L, call->callback);
+  tw_view_push(L, call->lua, call->serial);
+  lua_call(L, 1, results);
+  return lua_gettop(L) - 2;
+}
+
+/* In a state of ours a view is no object, so nothing outside of the function can raise. */
+static tw_outcome call_view(tw_event_call *call, int results, tw_error *error) {
+  lua_State *L = call->L;
+  tw_gate *gate = call->callback->gate;
+  tw_gate_push_handler(L, gate);
+  if (!call->lua->light) {
+    lua_pushcfunction(L, push_and_call);
+    lua_pushlightuserdata(L, call);
+    lua_pushinteger(L, results);
+    return tw_gate_pcall(gate, L, 2, results, error);
+  }
+  tw_callback_push(L, call->callback);
+  tw_view_push(L, call->lua, call->serial);
+  return tw_gate_pcall(gate, L, 1, results, error);
+}
+
+bool tw_event_call_begin(tw_event_call *call, const tw_callback *callback, tw_event *event,
+                         int results, tw_outcome *outcome, tw_error *error) {
+  *outcome = TW_RAISED;
+  lua_State *L = tw_gate_enter(callback->gate, error);
+  if (!L) return false;
+  tw_lua *lua = callback->gate->lua;
+  *call = (tw_event_call){callback, lua, L, lua_gettop(L), tw_view_bind(lua, event)};
+  if (!call->serial) {
+    tw_fail(error, TW_ELIMIT, "%d events are under way at once: is this a loop?", TW_MAX_BOUND);
+    return false;
+  }
+  *outcome = call_view(call, results, error);
+  return true;
+}
+
+void tw_event_call_end(tw_event_call *call) {
+  tw_view_unbind(call->lua, call->serial);
+  lua_settop(call->L, call->top);
+}

@@ -1,0 +1,134 @@
+/* The shipped kinds of backends and processors, as objects of Lua. */
+#include "script/message.h"
+#include "script/object.h"
+#include "script/view.h"
+
+/* backend(kind, options) */
+static int new_backend(lua_State *L) {
+  tw_lua *lua = tw_lua_self(L);
+  const char *kind = luaL_checkstring(L, 1);
+  tw_handle *handle = tw_handle_new(L, lua, TW_CLASS_BACKEND);
+  tw_error error = {0};
+  size_t len;
+  const char *options = tw_lua_check_json(L, lua, 2, kind, &len);
+  if (tw_backend_new_kind(kind, options, len, &handle->backend, &error))
+    return tw_lua_misuse(L, "%s", error.message);
+  return 1;
+}
+
+/* processor(kind, options) -> processor, or nil, message, code */
+static int new_processor(lua_State *L) {
+  tw_lua *lua = tw_lua_self(L);
+  const char *kind = luaL_checkstring(L, 1);
+  tw_handle *handle = tw_handle_new(L, lua, TW_CLASS_PROCESSOR);
+  tw_error error = {0};
+  size_t len;
+  const char *options = tw_lua_check_json(L, lua, 2, kind, &len);
+  if (tw_processor_new_kind(kind, options, len, &handle->processor, &error))
+    return tw_lua_fail(L, &error);
+  return 1;
+}
+
+static int free_backend(lua_State *L) {
+  tw_lua *lua = tw_lua_self(L);
+  tw_handle *self = lua_touserdata(L, 1);
+  if (!self || !self->backend) return 0;
+  lua_State *outer = tw_gate_into(lua->gate, L);
+  tw_backend_unref(self->backend);
+  tw_gate_leave(lua->gate, outer);
+  self->backend = NULL;
+  return 0;
+}
+
+static int free_processor(lua_State *L) {
+  tw_handle *self = lua_touserdata(L, 1);
+  if (!self || !self->processor) return 0;
+  tw_processor_unref(self->processor);
+  self->processor = NULL;
+  return 0;
+}
+
+/* ---------------------------------------------------------------- backend */
+
+static tw_handle *check_backend(lua_State *L) {
+  return tw_handle_check(L, tw_lua_self(L), 1, TW_CLASS_BACKEND, "self");
+}
+
+static int backend_stats(lua_State *L) {
+  tw_backend_stats now;
+  tw_backend_get_stats(check_backend(L)->backend, &now);
+  lua_createtable(L, 0, 3);
+  lua_pushinteger(L, (lua_Integer)now.sent);
+  lua_setfield(L, -2, "sent");
+  lua_pushinteger(L, (lua_Integer)now.failed);
+  lua_setfield(L, -2, "failed");
+  lua_pushinteger(L, (lua_Integer)now.duplicate);
+  lua_setfield(L, -2, "duplicate");
+  return 1;
+}
+
+static size_t check_count(lua_State *L, tw_handle *self) {
+  size_t count;
+  if (tw_memory_count(self->backend, &count))
+    tw_lua_misuse(L, "only a memory backend can be read back");
+  return count;
+}
+
+/* memory:count() */
+static int memory_count(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)check_count(L, check_backend(L)));
+  return 1;
+}
+
+static int push_copy(lua_State *L) {
+  tw_error error = {0};
+  if (tw_view_push_copy(L, tw_lua_self(L), lua_touserdata(L, 1), &error))
+    return luaL_error(L, "%s", error.message);
+  return 1;
+}
+
+/* The event is ours to free, so the copy for Lua is made in a protected call. */
+static void push_event(lua_State *L, tw_lua *lua, tw_handle *self, size_t index) {
+  tw_lua_pushfunction(L, lua, push_copy);
+  tw_event *event;
+  if (tw_memory_get(self->backend, index, &event)) luaL_error(L, "out of memory");
+  lua_pushlightuserdata(L, event);
+  int status = lua_pcall(L, 1, 1, 0);
+  tw_event_free(event);
+  if (status) lua_error(L);
+}
+
+/* memory:get(index), from 1; nil past the end */
+static int memory_get(lua_State *L) {
+  tw_handle *self = check_backend(L);
+  lua_Integer index = luaL_checkinteger(L, 2);
+  if (index < 1 || (size_t)index > check_count(L, self)) lua_pushnil(L);
+  else push_event(L, tw_lua_self(L), self, (size_t)index - 1);
+  return 1;
+}
+
+/* memory:events() -> all of them */
+static int memory_events(lua_State *L) {
+  tw_handle *self = check_backend(L);
+  size_t count = check_count(L, self);
+  lua_createtable(L, (int)count, 0);
+  for (size_t i = 0; i < count; i++) {
+    push_event(L, tw_lua_self(L), self, i);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+void tw_open_kind(lua_State *L, tw_lua *lua) {
+  static const luaL_Reg functions[] = {
+      {"new_backend", new_backend}, {"new_processor", new_processor}, {NULL, NULL}};
+  static const luaL_Reg backend[] = {{"stats", backend_stats},
+                                     {"count", memory_count},
+                                     {"get", memory_get},
+                                     {"events", memory_events},
+                                     {NULL, NULL}};
+  static const luaL_Reg none[] = {{NULL, NULL}};
+  tw_lua_setfuncs(L, lua, functions);
+  tw_class_setup(L, lua, TW_CLASS_BACKEND, backend, free_backend);
+  tw_class_setup(L, lua, TW_CLASS_PROCESSOR, none, free_processor);
+}

@@ -1,0 +1,63 @@
+#include "script/message.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "script/embedded.h"
+
+/* Lua's loader puts the position of a syntax error on a second line, behind the name of the
+   module; there it is the message. */
+static const char *line_that_matters(const char *text) {
+  const char *second = strchr(text, '\n');
+  const char *loading = strstr(text, "error loading module '");
+  if (!second || !loading || loading > second) return text;
+  return second + 1 + strspn(second + 1, "\t ");
+}
+
+void tw_message_line(const char *text, char *out, size_t room) {
+  text = line_that_matters(text);
+  size_t len = strcspn(text, "\n");
+  if (len && text[len] == '\n' && text[len - 1] == ':') len--;
+  if (len >= room) len = room - 1;
+  for (size_t i = 0; i < len; i++) out[i] = (unsigned char)text[i] < ' ' ? ' ' : text[i];
+  out[len] = '\0';
+}
+
+static bool is_embedded(const char *source) {
+  for (const tw_embedded *module = tw_embedded_modules; module->name; module++)
+    if (strcmp(module->chunk, source) == 0) return true;
+  return false;
+}
+
+/* Pushes `file:line: ` of the nearest function that is the user's, or "". */
+static void push_where(lua_State *L) {
+  lua_Debug frame;
+  for (int level = 1; lua_getstack(L, level, &frame); level++) {
+    lua_getinfo(L, "Sl", &frame);
+    if (frame.currentline < 0 || is_embedded(frame.source)) continue;
+    lua_pushfstring(L, "%s:%d: ", frame.short_src, frame.currentline);
+    return;
+  }
+  lua_pushliteral(L, "");
+}
+
+int tw_lua_misuse(lua_State *L, const char *format, ...) {
+  char message[sizeof((tw_error *)0)->message];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(message, sizeof message, format, args);
+  va_end(args);
+  push_where(L);
+  lua_pushstring(L, message);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
+int tw_lua_result(lua_State *L, tw_status status, const tw_error *error) {
+  if (status == TW_OK) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  if (status == TW_EINVAL) return tw_lua_misuse(L, "%s", error->message);
+  return tw_lua_fail(L, error);
+}

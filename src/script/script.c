@@ -1,0 +1,189 @@
+/* A router script in a Lua state of its own.
+
+   Everything that may raise runs in protected calls; the first errors, before the gate is
+   there, are told by their text alone. The state is released to whichever thread enters it
+   first after loading. */
+#include "script/script.h"
+
+#include <errno.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "script/message.h"
+#include "script/module.h"
+#include "script/object.h"
+
+/* Linked into the command and the library, but not into the module for Lua programs, where
+   `require` finds cjson as any other module. */
+extern int luaopen_cjson(lua_State *L) __attribute__((weak));
+
+struct tw_script {
+  lua_State *L;
+  tw_gate *gate;
+  tw_router *router; /* borrowed from the Lua object, which the registry holds */
+};
+
+static void *allocate(void *self, void *block, size_t old, size_t size) {
+  (void)self, (void)old;
+  if (size) return tw_realloc(block, size);
+  tw_free(block);
+  return NULL;
+}
+
+/* ---------------------------------------------------------------- prepare */
+
+/* Modules beside the script come first. */
+static void set_path(lua_State *L, const char *script) {
+  const char *slash = strrchr(script, '/');
+  int len = slash ? (int)(slash - script) : 1;
+  lua_pushlstring(L, slash ? script : ".", (size_t)(slash && !len ? 1 : len));
+  const char *folder = lua_tostring(L, -1);
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "path");
+  lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", folder, folder, lua_tostring(L, -1));
+  lua_setfield(L, -3, "path");
+  lua_pop(L, 3);
+}
+
+static void preload_cjson(lua_State *L) {
+  if (!luaopen_cjson) return;
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushcfunction(L, luaopen_cjson);
+  lua_setfield(L, -2, "cjson");
+  lua_pop(L, 1);
+}
+
+typedef struct preparing {
+  tw_script *script;
+  const char *path;
+} preparing;
+
+static int prepare(lua_State *L) {
+  preparing *to = lua_touserdata(L, 1);
+  luaL_openlibs(L);
+  preload_cjson(L);
+  set_path(L, to->path);
+  to->script->gate = tw_module_open(L, true);
+  to->script->gate->is_script = true;
+  return 0;
+}
+
+static tw_status open_state(tw_script *script, const char *path, tw_error *error) {
+  script->L = lua_newstate(allocate, NULL);
+  if (!script->L) return tw_no_memory(error);
+  preparing to = {script, path};
+  lua_pushcfunction(script->L, prepare);
+  lua_pushlightuserdata(script->L, &to);
+  int status = lua_pcall(script->L, 1, 0, 0);
+  if (status == LUA_OK) return TW_OK;
+  if (status == LUA_ERRMEM) return tw_no_memory(error);
+  return tw_fail(error, TW_ESCRIPT, "%s", lua_tostring(script->L, -1));
+}
+
+/* --------------------------------------------------------------- messages */
+
+/* `loadfile` of a missing file says so without a position; all else begins with one. */
+static tw_status describe(int status, const char *path, const char *text, tw_error *error) {
+  if (status == LUA_ERRMEM) return tw_no_memory(error);
+  char line[sizeof error->message];
+  tw_message_line(text ? text : "an error that has no text", line, sizeof line);
+  if (status == LUA_ERRFILE) return tw_fail(error, TW_EIO, "%s: %s", path, strerror(errno));
+  return tw_fail(error, TW_ESCRIPT, "%s", line);
+}
+
+/* @return whether the message begins with `name:line: ` */
+static bool has_position(const char *message) {
+  const char *at = message;
+  while ((at = strchr(at, ':'))) {
+    size_t digits = strspn(++at, "0123456789");
+    if (digits && at[digits] == ':') return true;
+  }
+  return false;
+}
+
+static void add_hint(const char *path, tw_error *error) {
+  if (!has_position(error->message)) tw_error_prefix(error, "%s: ", path);
+  const char *missing = strstr(error->message, "module '");
+  size_t len = strlen(error->message);
+  if (missing && strcmp(error->message + len - strlen("' not found"), "' not found") == 0)
+    snprintf(error->message + len, sizeof error->message - len,
+             "; require looks beside the script and in package.path");
+}
+
+/* ------------------------------------------------------------------- load */
+
+static int take_router(lua_State *L) {
+  tw_script *script = lua_touserdata(L, 1);
+  tw_lua *lua = script->gate->lua;
+  tw_handle *handle = tw_handle_test(L, lua, 2, TW_CLASS_ROUTER);
+  if (!handle) return 0;
+  luaL_ref(L, LUA_REGISTRYINDEX);
+  script->router = handle->router;
+  return 0;
+}
+
+/* The chunk's result is on top. */
+static tw_status keep_router(tw_script *script, const char *path, tw_error *error) {
+  lua_State *L = script->L;
+  tw_gate_push_handler(L, script->gate);
+  lua_pushcfunction(L, take_router);
+  lua_pushlightuserdata(L, script);
+  lua_pushvalue(L, -4);
+  if (tw_gate_pcall(script->gate, L, 2, 0, error) != TW_RETURNED) return error->code;
+  if (script->router) return TW_OK;
+  return tw_fail(error, TW_ESCRIPT,
+                 "%s: the script must return a router, not a %s: end it with "
+                 "`return tw.router { … }`",
+                 path, luaL_typename(L, -1));
+}
+
+static tw_status run(tw_script *script, const char *path, tw_error *error) {
+  lua_State *L = script->L;
+  tw_gate *gate = script->gate;
+  tw_gate_push_handler(L, gate);
+  errno = 0;
+  int status = luaL_loadfilex(L, path, "t");
+  if (status != LUA_OK) return describe(status, path, lua_tostring(L, -1), error);
+  switch (tw_gate_pcall(gate, L, 0, 1, error)) {
+    case TW_RETURNED: break;
+    case TW_DROPPED:
+      return tw_fail(error, TW_ESCRIPT, "%s: tidewire.drop() outside of a processor", path);
+    case TW_RAISED:
+      if (error->code == TW_ESCRIPT) add_hint(path, error);
+      return error->code;
+  }
+  return keep_router(script, path, error);
+}
+
+tw_status tw_script_load(const char *path, tw_script **out, tw_error *error) {
+  tw_error mine = {0};
+  if (!error) error = &mine;
+  *out = NULL;
+  tw_script *script = tw_calloc(1, sizeof *script);
+  if (!script) return tw_no_memory(error);
+  tw_status status = open_state(script, path, error);
+  if (status == TW_OK) status = run(script, path, error);
+  if (status) {
+    tw_script_free(script);
+    return status;
+  }
+  lua_settop(script->L, 0);
+  script->gate->root = script->router;
+  tw_gate_release(script->gate);
+  *out = script;
+  return TW_OK;
+}
+
+tw_router *tw_script_router(tw_script *script) { return script->router; }
+
+/* The router goes first, while its functions are all there to be flushed. */
+void tw_script_free(tw_script *script) {
+  if (!script) return;
+  if (script->gate) tw_gate_into(script->gate, script->L);
+  if (script->router) tw_router_close(script->router, NULL);
+  if (script->L) lua_close(script->L);
+  tw_free(script);
+}
