@@ -41,11 +41,13 @@ static void put_word(tw_buffer *out, uint32_t least, uint32_t most) {
     tw_buffer_byte(out, letters[random_below(sizeof letters - 1)]);
 }
 
-static void put_member(tw_buffer *out, uint32_t number, const char *blank) {
+/* The type of a member depends on the event's name and the member's number, its value is
+   random: so it is in the events of real programs. */
+static void put_member(tw_buffer *out, uint32_t name, uint32_t number, const char *blank) {
   static const char *const keys[] = {"user_id", "session", "path", "course_id", "agent",
                                      "page",    "host",    "ip",   "module",    "mode"};
   tw_buffer_printf(out, "%s\"%s_%u\":%s", blank, keys[number % 10], number, blank);
-  switch (random_below(8)) {
+  switch ((name * 7 + number * (name + 3)) % 8) {
     case 0: tw_buffer_printf(out, "%u", random_below(1u << random_below(24))); break;
     case 1: tw_buffer_printf(out, "%u.%u", random_below(1000), random_below(100)); break;
     case 2: tw_buffer_printf(out, "%s", random_below(2) ? "true" : "null"); break;
@@ -58,16 +60,17 @@ static void put_member(tw_buffer *out, uint32_t number, const char *blank) {
 
 /* An event in the form of a tracking log, filled up with members to about `size` bytes. */
 static void put_event(tw_buffer *out, size_t size, const char *blank) {
-  tw_buffer_printf(out, "{\"name\":%s\"edx.video.played.%u\",%s\"timestamp\":%s", blank,
-                   random_below(15), blank, blank);
+  uint32_t name = random_below(15);
+  tw_buffer_printf(out, "{\"name\":%s\"edx.video.played.%u\",%s\"timestamp\":%s", blank, name,
+                   blank, blank);
   tw_buffer_printf(out, "\"2026-11-24T05:00:00.%06uZ\",%s\"data\":%s{\"id\":%s%u",
                    random_below(1000000), blank, blank, blank, random_below(100000));
   for (uint32_t i = 0; out->len < size / 2; i++)
-    tw_buffer_byte(out, ','), put_member(out, i, blank);
+    tw_buffer_byte(out, ','), put_member(out, name, i, blank);
   tw_buffer_printf(out, "},%s\"context\":%s{\"host\":%s\"h%u\"", blank, blank, blank,
                    random_below(9));
   for (uint32_t i = 0; out->len + 20 < size; i++)
-    tw_buffer_byte(out, ','), put_member(out, i, blank);
+    tw_buffer_byte(out, ','), put_member(out, name, i, blank);
   tw_buffer_append(out, "}}", 2);
 }
 
