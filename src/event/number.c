@@ -5,6 +5,7 @@
  * (Clinger) and writing both use it for the numbers that events hold in practice, and libc,
  * told to use the C locale, for the others. */
 #define _GNU_SOURCE /* strtod_l */
+#include <float.h>
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
@@ -134,8 +135,9 @@ static size_t write_point(bool negative, uint64_t digits, unsigned decimals, cha
 /* Fifteen digits are always told apart by a double, so the first number of decimals that
    gives the value back is the shortest. @return 0 when there is none */
 static size_t write_short(double value, char *out) {
-  const double most = 1e15;
+  const double least = 1e-4, most = 1e15;
   double size = fabs(value);
+  if (size < least && size > 0) return 0; /* an exponent is shorter than zeros */
   for (unsigned decimals = 0; decimals <= 9; decimals++) {
     double scaled = size * powers_of_ten[decimals];
     if (!(scaled < most)) return 0;
@@ -146,22 +148,39 @@ static size_t write_short(double value, char *out) {
   return 0;
 }
 
-/* Fifteen digits or fewer are enough for most; a subnormal may need only one. */
+/* @return the length, 0 when so many digits do not give the value back */
 static size_t write_digits_of(double value, int digits, char *out) {
   int len = snprintf(out, TW_NUMBER_ROOM, "%.*g", digits, value);
-  if (strtod(out, NULL) != value) return 0;
-  return (size_t)len;
+  return strtod(out, NULL) == value ? (size_t)len : 0;
 }
 
+/* Below a power of two doubles stand twice as close as above it, so sixteen digits may be
+   enough although the nearest sixteen are not: the next ones away from zero are tried. */
+static size_t write_above(double value, char *out) {
+  int exponent;
+  if (fabs(frexp(value, &exponent)) != 0.5) return 0;
+  int len = snprintf(out, TW_NUMBER_ROOM, "%.15e", value);
+  char *last = strchr(out, 'e') - 1;
+  while (*last == '9') *last-- = '0';
+  if (*last == '.') return 0;
+  ++*last;
+  return strtod(out, NULL) == value ? (size_t)len : 0;
+}
+
+/* A decimal of up to fifteen digits is found again among doubles, so with fifteen the
+   shortest comes out; subnormals alone may need fewer than they show. */
 static size_t write_slowly(double value, char *out) {
   locale_t locale = c_locale(), before = uselocale(locale);
   size_t len = 0;
-  int digits = fabs(value) < 2.2250738585072014e-308 ? 1 : 15;
-  while (!len && digits <= 17) len = write_digits_of(value, digits++, out);
+  for (int digits = fabs(value) < DBL_MIN ? 1 : 15; !len && digits <= 16; digits++)
+    len = write_digits_of(value, digits, out);
+  if (!len) len = write_above(value, out);
+  if (!len) len = write_digits_of(value, 17, out);
   uselocale(before);
   freelocale(locale);
-  if (!strpbrk(out, ".e")) len = (size_t)(stpcpy(out + len, ".0") - out);
-  return len;
+  if (strpbrk(out, ".e")) return len;
+  memcpy(out + len, ".0", 3);
+  return len + 2;
 }
 
 size_t tw_write_number(double value, char out[TW_NUMBER_ROOM]) {
