@@ -1,0 +1,52 @@
+---@meta tidewire.testing
+
+--- An event as JSON text, table or view.
+---@alias tidewire.testing.Event string|table|tidewire.Event
+
+---@class tidewire.testing.Case
+---@field [1] string  a sentence
+---@field given tidewire.testing.Event|tidewire.testing.Event[]
+---@field expect tidewire.testing.Event|tidewire.testing.Event[]  `{}` for none
+---@field fails? string  a part of the message that the processor is to fail with
+---@field processor? tidewire.Processor  instead of the list's
+
+---@class tidewire.testing.Cases
+---@field processor? tidewire.Processor
+---@field cases tidewire.testing.Case[]
+
+---@class tidewire.testing.Test
+---@field name string
+---@field run fun()  raises an error that tells the difference
+
+--- A backend that keeps the JSON text of what it gets.
+---@class tidewire.testing.Recorder
+---@field events string[]
+
+---@class tidewire.testing
+local testing = {}
+
+--- How `got` differs from `expected`, a line for each place; nil when they are equal. An
+--- expectation as text wants the numbers' exact text, one as a table their value and type.
+---@param expected tidewire.testing.Event
+---@param got tidewire.testing.Event
+---@return string?
+function testing.diff(expected, got) end
+
+---@return tidewire.testing.Recorder
+function testing.recorder() end
+
+--- Sends an event, or a list of them, through a processor, or through a router or tracker.
+--- A processor gives the list of events that come out; a router gives such a list for each
+--- of its backends that is a recorder, by path.
+---@param subject tidewire.Processor|tidewire.Router
+---@param given tidewire.testing.Event|tidewire.testing.Event[]
+---@return tidewire.Event[]|table<string, tidewire.Event[]> events
+---@return string[] failures  the messages of what failed on the way; none for a router
+function testing.run(subject, given) end
+
+--- The cases of a list as tests to run: `it(test.name, test.run)`.
+---@param list tidewire.testing.Cases
+---@return tidewire.testing.Test[]
+function testing.cases(list) end
+
+return testing

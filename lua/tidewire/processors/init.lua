@@ -1,0 +1,20 @@
+--- init.lua: the processors that people write first, each `options -> processor`.
+
+local core = require "tidewire.core"
+
+-- So that chain and when can take them, processors made in C can be called, too.
+core.processor.meta.__call = core.process
+
+return {
+  allowlist = require "tidewire.processors.allowlist",
+  chain = require "tidewire.processors.chain",
+  decode_json = require "tidewire.processors.decode_json",
+  redact = require "tidewire.processors.redact",
+  regex_filter = require "tidewire.processors.regex_filter",
+  remove = require "tidewire.processors.remove",
+  rename = require "tidewire.processors.rename",
+  rename_event = require "tidewire.processors.rename_event",
+  sample = require "tidewire.processors.sample",
+  set = require "tidewire.processors.set",
+  when = require "tidewire.processors.when",
+}

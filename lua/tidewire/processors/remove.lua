@@ -1,0 +1,16 @@
+--- remove: takes fields out of the event.
+
+local options = require "tidewire.processors.options"
+local paths = require "tidewire.processors.paths"
+
+return options.constructor("remove", options.common {}, function(given, texts)
+  local compiled, message = paths.compile_all(texts)
+  if not compiled then
+    return nil, message
+  end
+  return options.processor("remove", function(event)
+    for i = 1, #compiled do
+      compiled[i]:remove(event)
+    end
+  end, given)
+end, "path")

@@ -1,0 +1,199 @@
+--- testing.lua: events in, events out, and a difference that can be read.
+--
+-- An event is compared place by place, whatever the order of its keys. An expectation given
+-- as JSON text wants the numbers' exact text, one given as a table their value and type.
+
+local tw = require "tidewire"
+
+local M = {}
+
+local function is_list(value)
+  return type(value) == "table" and (#value > 0 or next(value) == nil)
+end
+
+local function view_of(event)
+  local view, message = tw.event(event)
+  if not view then
+    error("not an event: " .. message, 0)
+  end
+  return view
+end
+
+--- `key` behind `path`, quoted where a path wants that.
+local function step(path, key)
+  if type(key) == "number" then
+    return ("%s[%d]"):format(path, key - 1)
+  elseif key:find "^[%w_$@-]+$" then
+    return path == "" and key or path .. "." .. key
+  end
+  return ("%s[%s]"):format(path, tw.encode(key))
+end
+
+--- Puts every scalar and every empty container of `node` into `leaves`, by path.
+local function collect(event, node, path, leaves)
+  local empty = true
+  for key, value in pairs(node) do
+    empty = false
+    local below = step(path, key)
+    if type(value) == "userdata" and value ~= tw.null then
+      collect(event, value, below, leaves)
+    else
+      local text, kind = tw.path(below):text(event)
+      leaves[below] = kind == "string" and tw.encode(text) or text
+    end
+  end
+  if empty then
+    leaves[path] = tw.encode(node)
+  end
+  return leaves
+end
+
+local function same_number(a, b)
+  local x, y = tonumber(a), tonumber(b)
+  return x ~= nil and x == y and math.type(x) == math.type(y)
+end
+
+local function line_of(path, expected, got)
+  local where = path == "" and "the event" or path
+  if expected == nil then
+    return ("%s: not expected, got %s"):format(where, got)
+  elseif got == nil then
+    return ("%s: expected %s, got nothing"):format(where, expected)
+  end
+  return ("%s: expected %s, got %s"):format(where, expected, got)
+end
+
+--- How `got` differs from `expected`, a line for each place in order of path; nil when equal.
+function M.diff(expected, got)
+  local by_text = type(expected) == "string"
+  local want, have = view_of(expected), view_of(got)
+  want, have = collect(want, want, "", {}), collect(have, have, "", {})
+  local lines = {}
+  for path, text in pairs(want) do
+    local other = have[path]
+    if text ~= other and (by_text or not other or not same_number(text, other)) then
+      lines[#lines + 1] = line_of(path, text, other)
+    end
+  end
+  for path, text in pairs(have) do
+    if want[path] == nil then
+      lines[#lines + 1] = line_of(path, nil, text)
+    end
+  end
+  table.sort(lines)
+  return lines[1] and table.concat(lines, "\n") or nil
+end
+
+--- A backend that keeps what it gets, as JSON text, in its field `events`.
+function M.recorder()
+  return {
+    events = {},
+    send = function(self, event)
+      self.events[#self.events + 1] = tw.encode(event)
+    end,
+  }
+end
+
+local function send_all(router, given)
+  for _, event in ipairs(is_list(given) and given or { given }) do
+    local sent, message = router:send(type(event) == "string" and view_of(event) or event)
+    if not sent then
+      error(message, 0)
+    end
+  end
+  assert(router:flush())
+end
+
+local function views_of(events)
+  local views = {}
+  for i, event in ipairs(events) do
+    views[i] = view_of(event)
+  end
+  return views
+end
+
+--- Sends an event, or a list of them, through a processor.
+-- Returns the events that come out, as views, and the messages of what failed on the way.
+function M.run(processor, given)
+  local recorder, failures = M.recorder(), {}
+  local router = tw.router {
+    processors = { processor },
+    backends = { out = recorder },
+    on_failure = function(failure)
+      failures[#failures + 1] = failure.message
+    end,
+  }
+  send_all(router, given)
+  router:close()
+  return views_of(recorder.events), failures
+end
+
+local function failure_problem(case, failures)
+  local all = table.concat(failures, "\n")
+  if case.fails == nil and failures[1] then
+    return "failed: " .. all
+  elseif case.fails and not all:find(case.fails, 1, true) then
+    return ("expected to fail with '%s', got %s"):format(case.fails, failures[1] and all or "no failure")
+  end
+end
+
+local function result_problem(expected, got)
+  expected = is_list(expected) and expected or { expected }
+  if #expected ~= #got then
+    local texts = {}
+    for i, event in ipairs(got) do
+      texts[i] = "\n" .. tostring(event)
+    end
+    return ("expected %d events, got %d%s"):format(#expected, #got, table.concat(texts))
+  end
+  for i, event in ipairs(expected) do
+    local difference = M.diff(event, got[i])
+    if difference then
+      return #got > 1 and ("event %d:\n%s"):format(i, difference) or difference
+    end
+  end
+end
+
+local function check(case, processor)
+  local got, failures = M.run(processor, case.given)
+  local problem = failure_problem(case, failures) or result_problem(case.expect, got)
+  if problem then
+    error(("%s: %s"):format(case[1], problem), 0)
+  end
+end
+
+local function case_problem(case, processor)
+  if type(case[1]) ~= "string" then
+    return "has no sentence as its first item"
+  elseif case.given == nil or case.expect == nil then
+    return ("'%s' needs 'given' and 'expect'"):format(case[1])
+  elseif case.processor == nil and processor == nil then
+    return ("'%s' has no processor, nor has its list"):format(case[1])
+  end
+end
+
+--- The cases of `{ processor = …, cases = { { "sentence", given = …, expect = … } } }` as a
+-- list of `{ name, run }`. `run()` raises the difference. `given` and `expect` are an event
+-- (table or JSON text) or a list of events; `expect = {}` is for none. A case may have a
+-- `processor` of its own, and `fails = "part of the message"` when it is to fail.
+function M.cases(list)
+  if type(list) ~= "table" or type(list.cases) ~= "table" then
+    error("cases: 'list' must be a table with a list 'cases'", 2)
+  end
+  local tests = {}
+  for i, case in ipairs(list.cases) do
+    local problem = case_problem(case, list.processor)
+    if problem then
+      error(("cases: case %d %s"):format(i, problem), 2)
+    end
+    tests[i] = {
+      name = case[1],
+      run = function()
+        check(case, case.processor or list.processor)
+      end,
+    }
+  end
+  return tests
+end
+
+return M
