@@ -1,4 +1,5 @@
 /* The shipped kinds of backends and processors, as objects of Lua. */
+#include "core/processor.h"
 #include "script/message.h"
 #include "script/object.h"
 #include "script/view.h"
@@ -41,11 +42,31 @@ static int free_backend(lua_State *L) {
 }
 
 static int free_processor(lua_State *L) {
-  tw_handle *self = lua_touserdata(L, 1);
+  tw_handle *self = tw_handle_test(L, tw_lua_self(L), 1, TW_CLASS_PROCESSOR);
   if (!self || !self->processor) return 0;
   tw_processor_unref(self->processor);
   self->processor = NULL;
   return 0;
+}
+
+/* processor(event), as a function in Lua is called: nothing, or false to drop. A shipped
+   kind never splits. */
+static int call_processor(lua_State *L) {
+  tw_lua *lua = tw_lua_self(L);
+  tw_handle *self = tw_handle_check(L, lua, 1, TW_CLASS_PROCESSOR, "self");
+  tw_ref ref;
+  tw_event *event = tw_view_get(L, lua, 2, &ref);
+  if (!event || ref != event->root)
+    return tw_lua_misuse(L, "event must be an event, not a %s", luaL_typename(L, 2));
+  tw_error error = {0};
+  const tw_processor *processor = self->processor;
+  switch (processor->ops->process(processor->self, event, NULL, &error)) {
+    case TW_PASS:
+    case TW_SPLIT: return 0;
+    case TW_DROP: lua_pushboolean(L, 0); return 1;
+    case TW_FAIL: break;
+  }
+  return luaL_error(L, "%s", error.message);
 }
 
 /* ---------------------------------------------------------------- backend */
@@ -131,4 +152,8 @@ void tw_open_kind(lua_State *L, tw_lua *lua) {
   tw_lua_setfuncs(L, lua, functions);
   tw_class_setup(L, lua, TW_CLASS_BACKEND, backend, free_backend);
   tw_class_setup(L, lua, TW_CLASS_PROCESSOR, none, free_processor);
+  tw_class_push(L, lua, TW_CLASS_PROCESSOR);
+  tw_lua_pushfunction(L, lua, call_processor);
+  lua_setfield(L, -2, "__call");
+  lua_pop(L, 1);
 }

@@ -125,6 +125,9 @@ tw_gate *tw_module_open(lua_State *L, bool light) {
   tw_gate *gate = lua->gate ? lua->gate : tw_gate_new(L, lua);
   open_core(L, lua);
   set_loaded(L, "tidewire.core");
+  lua_getfield(L, -1, "new_processor");
+  set_loaded(L, "tidewire.processors.core");
+  lua_pop(L, 1);
   open_module(L, lua);
   set_loaded(L, "tidewire"); /* core, module */
   lua_insert(L, -2);

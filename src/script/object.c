@@ -85,8 +85,10 @@ static void fill_metatable(lua_State *L, tw_lua *lua, tw_class class_, int parts
   lua_setfield(L, -2, "__index");
   lua_pushfstring(L, "tidewire.%s", class_names[class_]);
   lua_setfield(L, -2, "__name");
-  lua_pushboolean(L, 0); /* scripts do not get at it */
-  lua_setfield(L, -2, "__metatable");
+  if (class_ != TW_CLASS_PROCESSOR) { /* whose `__call` is looked for by the library */
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+  }
   tw_lua_pushfunction(L, lua, finalize);
   lua_setfield(L, -2, "__gc");
 }

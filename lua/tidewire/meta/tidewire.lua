@@ -1,0 +1,375 @@
+---@meta tidewire
+
+-- Types of the module `tidewire` for editors (LuaCATS). As a chunk it returns a table with
+-- the same keys as the module, which a spec compares.
+
+--- An event, or an object or array inside of one. It behaves like a table: fields are read
+--- and written, `pairs`, `ipairs`, `#`, `table.insert` and the like work, arrays count from
+--- 1, assigning nil removes a field, and `tostring` gives the JSON. A view of an event that
+--- has ended raises an error.
+---@class tidewire.View
+---@field name? string  of an event
+---@field timestamp? string  of an event: RFC 3339, UTC, microseconds
+---@field data? tidewire.View  of an event
+---@field context? tidewire.View  of an event
+---@field id? string  of an event: its id, also when the JSON has no field `id`
+---@field [string|integer] any
+
+---@alias tidewire.Event tidewire.View|table<string, any>
+
+--- What a processor returns: nothing to go on with the event as edited, another event, a list
+--- of events, or false to drop it.
+---@alias tidewire.Processor fun(event: tidewire.View): (tidewire.Event|tidewire.Event[]|false|nil)
+
+---@alias tidewire.OnError "pass"|"drop"|"dead_letter"
+
+---@class tidewire.ProcessorEntry
+---@field [1] tidewire.Processor
+---@field name? string  for messages
+---@field on_error? tidewire.OnError  what becomes of an event whose processor fails; "pass"
+
+---@alias tidewire.AnyProcessor tidewire.Processor|tidewire.ProcessorEntry
+
+--- A backend in Lua has `send` or `send_batch`. They accept with nothing, nil or true, and
+--- fail with false or nil and a message.
+---@class tidewire.LuaBackend
+---@field send? fun(self: table, event: tidewire.View): (boolean?, string?)
+---@field send_batch? fun(self: table, events: tidewire.View[]): (boolean?, string?)
+---@field open? fun(self: table): (boolean?, string?)
+---@field flush? fun(self: table): (boolean?, string?)
+---@field close? fun(self: table)
+
+---@class tidewire.BackendStats
+---@field sent integer
+---@field failed integer
+---@field duplicate integer
+
+---@class tidewire.Backend
+local Backend = {}
+---@return tidewire.BackendStats
+function Backend:stats() end
+--- Of a memory backend: how many events it holds.
+---@return integer
+function Backend:count() end
+--- Of a memory backend: event `index`, from 1.
+---@param index integer
+---@return tidewire.View?
+function Backend:get(index) end
+--- Of a memory backend: all events.
+---@return tidewire.View[]
+function Backend:events() end
+
+---@alias tidewire.AnyBackend tidewire.Backend|tidewire.Router|tidewire.LuaBackend
+
+---@class tidewire.Failure
+---@field where "processor"|"route"|"backend"
+---@field path string  of the router or backend in the tree
+---@field name? string  of the processor
+---@field event? tidewire.View  valid during the call
+---@field events integer  how many events are concerned
+---@field message string
+---@field code string
+---@field traceback? string  of an error in Lua
+
+---@class tidewire.RouterStats
+---@field received integer
+---@field dropped integer
+---@field unrouted integer
+---@field failed integer
+---@field dead integer
+
+--- What routers and trackers share.
+---@class tidewire.Tree
+---@field backends table<string, tidewire.AnyBackend>  a copy
+---@field processors tidewire.AnyProcessor[]  in order; a copy
+local Tree = {}
+---@param processor tidewire.AnyProcessor
+function Tree:register_processor(processor) end
+---@param name string
+---@param backend tidewire.AnyBackend
+function Tree:register_backend(name, backend) end
+--- An unknown name is an error that lists the known ones.
+---@param name string
+---@return tidewire.AnyBackend
+function Tree:get_backend(name) end
+--- Opens every backend; the first event does it otherwise.
+---@return true? ok, string? message, string? code
+function Tree:open() end
+--- Routes an event as it is.
+---@param event tidewire.Event
+---@param more? boolean  another event follows at once, and a flush after the last
+---@return true? ok, string? message, string? code
+function Tree:send(event, more) end
+---@return true? ok, string? message, string? code
+function Tree:flush() end
+---@return true? ok, string? message, string? code
+function Tree:close() end
+---@return tidewire.RouterStats
+function Tree:stats() end
+
+---@class tidewire.Router: tidewire.Tree
+local Router = Tree
+
+---@class tidewire.RouterDeclaration
+---@field processors? tidewire.AnyProcessor[]
+---@field route? fun(event: tidewire.View): ...  names of backends, or a list of them
+---@field backends? table<string, tidewire.AnyBackend>
+---@field on_failure? fun(failure: tidewire.Failure)
+---@field on_dead? fun(failure: tidewire.Failure)  gets events to keep: on_error = "dead_letter"
+---@field tests? any  ignored in this version
+
+---@class tidewire.TrackerDeclaration
+---@field processors? tidewire.AnyProcessor[]
+---@field route? fun(event: tidewire.View): ...
+---@field backends? table<string, tidewire.AnyBackend>
+---@field context_locator? tidewire.Locator
+---@field on_failure? fun(failure: tidewire.Failure)
+---@field on_dead? fun(failure: tidewire.Failure)
+
+--- A stack of named contexts; `pairs` gives names and fields in the order they were entered.
+---@class tidewire.Context
+local Context = {}
+---@param name string
+---@param fields? table<string, any>
+---@return true? ok, string? message, string? code
+function Context:enter(name, fields) end
+--- A name that is not entered is an error.
+---@param name string
+function Context:exit(name) end
+--- The union of the contexts; later ones override.
+---@return table<string, any>
+function Context:resolve() end
+---@return tidewire.Context
+function Context:copy() end
+
+--- Finds the context that holds for the caller: a shipped one, or any object with `get`.
+---@class tidewire.Locator
+local Locator = {}
+---@return tidewire.Context
+function Locator:get() end
+
+---@class tidewire.CoroutineLocator: tidewire.Locator
+local CoroutineLocator = {}
+---@return tidewire.Context
+function CoroutineLocator:get() end
+--- Makes a context hold in a coroutine, by default the running one.
+---@param context tidewire.Context
+---@param thread? thread
+function CoroutineLocator:set(context, thread) end
+--- Hands a copy of the running coroutine's contexts to another one.
+---@param thread thread
+function CoroutineLocator:copy_to(thread) end
+
+--- An entered context, for `local _ <close>`.
+---@class tidewire.Entered
+local Entered = {}
+function Entered:close() end
+
+---@class tidewire.Tracker: tidewire.Tree
+---@field located_context tidewire.Context  of the caller; may be called as a method too
+local Tracker = setmetatable({}, { __index = Tree })
+--- Makes an event of now in the located context, and routes it.
+---@param name? string  "unknown" without one
+---@param data? table<string, any>
+---@return true? ok, string? message, string? code
+function Tracker:emit(name, data) end
+---@param name string
+---@param fields? table<string, any>
+---@return true? ok, string? message, string? code
+function Tracker:enter_context(name, fields) end
+--- A name that is not entered is an error.
+---@param name string
+---@return true? ok, string? message, string? code
+function Tracker:exit_context(name) end
+--- Enters a context until the result is closed; or calls `f` inside of it and gives its results.
+---@generic T
+---@param name string
+---@param fields? table<string, any>
+---@param f? fun(...): T
+---@return tidewire.Entered|T
+function Tracker:context(name, fields, f, ...) end
+---@return table<string, any>
+function Tracker:resolve_context() end
+
+--- A path into events, compiled once; see `tidewire.path`.
+---@class tidewire.Path
+local Path = {}
+---@param event tidewire.View
+---@return any
+function Path:get(event) end
+---@param event tidewire.View
+---@param value any
+function Path:set(event, value) end
+---@param event tidewire.View
+---@return integer removed
+function Path:remove(event) end
+--- Replaces each value at a matching place by what `f` makes of it; nil removes it.
+---@param event tidewire.View
+---@param f fun(value: any): any
+---@return integer count
+function Path:map(event, f) end
+
+---@class tidewire
+local M = {}
+
+---@type string
+M.version = ""
+--- JSON's null, the same value as cjson.null.
+---@type lightuserdata
+M.null = nil or {}
+
+--- Marks a table as a JSON array, also when it is empty.
+---@generic T: table
+---@param t T
+---@return T
+function M.array(t) end
+--- A deep plain copy of a view.
+---@param view tidewire.View
+---@return table
+function M.totable(view) end
+--- An event of your own, from JSON text or a table.
+---@param json string|table
+---@return tidewire.View? event, string? message, string? code
+function M.event(json) end
+--- The exact JSON text of a value.
+---@param value any
+---@return string? json, string? message, string? code
+function M.encode(value) end
+--- Any JSON value: scalars as Lua values, containers as views.
+---@param json string
+---@return any value, string? message, string? code
+function M.decode(json) end
+--- Ends the event's way in this router. It raises: a pcall around it catches the drop.
+function M.drop() end
+--- A list of events that one event becomes.
+---@param ... tidewire.Event
+---@return tidewire.Event[]
+function M.split(...) end
+---@return string uuid
+function M.uuid7() end
+--- Compiles a path such as `data.items[0].sku` or `context.*.email`.
+---@param text string
+---@return tidewire.Path
+function M.path(text) end
+---@param key string
+---@param text string
+---@return string hex
+function M.hmac_sha256(key, text) end
+---@param text string
+---@return integer hash
+function M.xxh3(text) end
+
+---@param declaration tidewire.RouterDeclaration
+---@return tidewire.Router
+function M.router(declaration) end
+---@param declaration? tidewire.TrackerDeclaration
+---@return tidewire.Tracker
+function M.tracker(declaration) end
+--- Makes a tracker known in the whole process.
+---@param tracker tidewire.Tracker
+---@param name? string  "default" without one
+function M.register_tracker(tracker, name) end
+---@param name? string
+function M.unregister_tracker(name) end
+--- An unknown name is an error that lists the known ones.
+---@param name? string
+---@return tidewire.Tracker
+function M.get_tracker(name) end
+--- Emits on the default tracker; in a router script into that router, from its top.
+---@param name? string
+---@param data? table<string, any>
+---@return true? ok, string? message, string? code
+function M.emit(name, data) end
+--- Sets who is told of failures where nothing else is declared; nil restores standard error.
+---@param f? fun(failure: tidewire.Failure)
+function M.on_error(f) end
+--- An empty stack of contexts.
+---@return tidewire.Context
+function M.context() end
+
+M.locators = {}
+--- One context for all.
+---@return tidewire.Locator
+function M.locators.default() end
+--- One context for each thread.
+---@return tidewire.Locator
+function M.locators.thread_local() end
+--- One context for each coroutine.
+---@return tidewire.CoroutineLocator
+function M.locators.coroutine() end
+
+---@alias tidewire.Size integer|string   bytes, or text such as "10MiB"
+---@alias tidewire.Duration number|string  seconds, or text such as "500ms", "1h"
+
+M.backends = {}
+--- Appends events to a file, one JSON text a line.
+---@param options table
+---@return tidewire.Backend
+function M.backends.file(options) end
+--- Keeps events in memory, for tests.
+---@param options? table
+---@return tidewire.Backend
+function M.backends.memory(options) end
+--- Forgets events.
+---@return tidewire.Backend
+function M.backends.null() end
+--- Stores events in an SQLite database.
+---@param options table
+---@return tidewire.Backend
+function M.backends.sqlite(options) end
+--- Writes events to standard output, one JSON text a line.
+---@param options? table
+---@return tidewire.Backend
+function M.backends.stdout(options) end
+
+M.processors = {}
+---@param names string[]
+---@return tidewire.ProcessorEntry
+function M.processors.allowlist(names) end
+---@param options { allow?: string[], deny?: string[] }  PCRE2, matched at the start of the name
+---@return tidewire.ProcessorEntry
+function M.processors.regex_filter(options) end
+--- Several processors as one.
+---@param ... tidewire.AnyProcessor
+---@return tidewire.ProcessorEntry
+function M.processors.chain(...) end
+--- A processor for some events only.
+---@param predicate fun(event: tidewire.View): boolean?
+---@param processor tidewire.AnyProcessor
+---@return tidewire.ProcessorEntry
+function M.processors.when(predicate, processor) end
+---@param paths string[]  paths of strings that hold JSON text
+---@return tidewire.ProcessorEntry
+function M.processors.decode_json(paths) end
+---@param options table
+---@return tidewire.ProcessorEntry
+function M.processors.redact(options) end
+---@param paths string[]
+---@return tidewire.ProcessorEntry
+function M.processors.remove(paths) end
+---@param fields table<string, string>  path to path
+---@return tidewire.ProcessorEntry
+function M.processors.rename(fields) end
+---@param names table<string, string>
+---@return tidewire.ProcessorEntry
+function M.processors.rename_event(names) end
+---@param options table
+---@return tidewire.ProcessorEntry
+function M.processors.sample(options) end
+---@param fields table<string, any>  path to value, or to a function of the event
+---@return tidewire.ProcessorEntry
+function M.processors.set(fields) end
+
+-- For the comparison with the module: what objects of each class answer to.
+M._classes = {
+  router = Router,
+  tracker = Tracker,
+  backend = Backend,
+  context = Context,
+  locator = Locator,
+  coroutine_locator = CoroutineLocator,
+  entered = Entered,
+  path = Path,
+}
+
+return M
