@@ -57,7 +57,7 @@ static size_t escape_at(tw_buffer *out, const char *p, const char *end, bool *ok
     return 1;
   }
   if (!tw_utf8_is_surrogate(p, end)) return 0;
-  *ok = write_escape(out, 0xd000u | (p[1] & 0x3fu) << 6 | (p[2] & 0x3fu));
+  *ok = write_escape(out, 0xd000u | ((unsigned)p[1] & 0x3f) << 6 | ((unsigned)p[2] & 0x3f));
   return 3;
 }
 
