@@ -1,0 +1,67 @@
+/// plan.h: how events and changes of a router pass each other without a lock.
+///
+/// An event *enters* the router's current plan and *leaves* it again; a plan that was
+/// replaced is freed by whoever leaves it last.
+///
+/// The router's `gate` is one word: the current plan's slot in the low byte, above it how
+/// many have entered that plan. Entering is one atomic addition, which counts and tells the
+/// slot at the same moment, so that no plan is freed between finding and holding it. Leaving
+/// is one atomic addition to the plan's `left`. Replacing the plan exchanges the gate, which
+/// tells how many entered the old one for good; that many are subtracted from its `left`.
+/// `left` starts with a bias that goes at the same time: it is zero exactly when the plan is
+/// replaced and empty.
+///
+/// A plan also waits for its predecessor, which counts as one that has entered. So plans end
+/// in order, and what is to happen after the last event of a plan (closing backends, freeing
+/// the router) happens after those of all earlier plans too. However many events flow, those
+/// inside one plan leave it in time: a change is never put off by later events.
+#ifndef TW_CORE_PLAN_H
+#define TW_CORE_PLAN_H
+
+#include "core/router.h"
+
+#define TW_GATE_ONE  ((uint64_t)TW_PLAN_SLOTS)
+#define TW_GATE_SLOT ((uint64_t)TW_PLAN_SLOTS - 1)
+
+struct tw_plan {
+  atomic_int_fast64_t left; ///< written by each event: on a cache line of its own
+  char pad[56];
+  tw_router *router;
+  bool is_open;  ///< lets events in; a closed plan has nothing else
+  bool releases; ///< its end also ends the uses that the router holds
+  uint8_t slot;
+  tw_plan *next; ///< set when it is replaced; NULL then: its end is the router's
+  tw_route *route;
+  tw_watcher *watcher;
+  size_t processor_count, port_count;
+  tw_processor **processors;
+  tw_port **ports;
+};
+
+/// Makes a plan of the configuration and keeps a slot for it. Under the lock.
+/// @param is_open  false: a closed plan
+tw_status tw_plan_new(tw_router *router, bool is_open, tw_plan **out, tw_error *error);
+/// Frees a plan that was never current. Under the lock.
+void tw_plan_discard(tw_plan *plan);
+/// Makes a plan current. Under the lock; the old one then goes to tw_plan_retire, without it.
+/// @param entered  how many have entered the old plan
+tw_plan *tw_plan_swap(tw_plan *plan, uint64_t *entered);
+/// Ends the plan when all have left it; or else the last to leave will.
+void tw_plan_retire(tw_plan *plan, uint64_t entered, const tw_way *way, tw_closing *closing);
+/// Makes the first plan of a new router current.
+void tw_plan_install(tw_plan *plan);
+/// Follows a plan's last leaver.
+void tw_plan_end(tw_plan *plan, const tw_way *way, tw_closing *closing);
+
+static inline tw_plan *tw_plan_enter(tw_router *router) {
+  uint64_t gate = atomic_fetch_add_explicit(&router->gate, TW_GATE_ONE, memory_order_acquire);
+  return router->slots[gate & TW_GATE_SLOT];
+}
+
+static inline void tw_plan_leave(tw_plan *plan) {
+  if (atomic_fetch_add_explicit(&plan->left, 1, memory_order_acq_rel) == -1) {
+    tw_plan_end(plan, NULL, NULL);
+  }
+}
+
+#endif

@@ -1,0 +1,229 @@
+/* An event's way through a tree. In each router it passes the processors in order, then goes
+   as a copy of its own to each port, in ascending order of name; copies cost nothing until
+   they are edited. A split makes several ways out of one, from the next processor on. What
+   fails is told and never stops the ways beside it.
+
+   A *passage* is an event's stay in one router. It lives on the stack of the thread that
+   sends and is linked to the passage above, so that paths are made only when a failure is
+   told. */
+#include "core/plan.h"
+#include "core/split.h"
+#include "core/targets.h"
+
+typedef struct passage {
+  tw_way way;
+  const tw_plan *plan;
+  unsigned flags;
+  uint64_t *reached; ///< see tw_router_deliver
+} passage;
+
+static void count(atomic_uint_fast64_t *counter) {
+  atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+/* Only what a reader needs when the callee fills in nothing. */
+static void clear(tw_error *error) {
+  error->code = TW_OK;
+  error->position = TW_NO_POSITION;
+  error->message[0] = '\0';
+}
+
+static void complete(tw_error *error, const char *who) {
+  if (error->code == TW_OK) error->code = TW_EINVAL;
+  if (!error->message[0]) tw_fail(error, error->code, "%s failed and gave no reason", who);
+}
+
+/* Observers get a copy: their edits go nowhere. */
+static void tell(const passage *p, const char *where, const char *name, const char *port,
+                 const tw_event *event, const tw_error *error) {
+  tw_event copy = tw_event_fork(event);
+  tw_failure failure = {
+      .where = where, .name = name, .event = &copy, .events = 1, .error = error};
+  tw_tell(&p->way, port, &failure);
+  tw_event_end(&copy);
+}
+
+/* ------------------------------------------------------------------- ports */
+
+static void pass(const passage *p, tw_event *event, size_t from);
+
+static void send_to_backend(const passage *p, const tw_port *port, const tw_event *event) {
+  tw_error error;
+  clear(&error);
+  tw_event copy = tw_event_fork(event);
+  ++*p->reached;
+  if (tw_backend_send(port->backend, &copy, p->flags, &error) != TW_OK) {
+    complete(&error, "the backend");
+    tell(p, "backend", NULL, port->name, event, &error);
+  }
+  tw_event_end(&copy);
+}
+
+static void send_to_router(const passage *up, const tw_port *port, const tw_event *event) {
+  tw_plan *plan = tw_plan_enter(port->child);
+  passage p = {.way = {&up->way, port->name, port->child,
+                       plan->watcher ? plan->watcher : up->way.watcher},
+               .plan = plan,
+               .flags = up->flags,
+               .reached = up->reached};
+  tw_event copy = tw_event_fork(event);
+  if (plan->is_open) {
+    pass(&p, &copy, 0);
+  } else {
+    tw_error error;
+    tw_fail(&error, TW_ECLOSED, "the router is not open");
+    tell(up, "backend", NULL, port->name, event, &error);
+  }
+  tw_event_end(&copy);
+  tw_plan_leave(plan);
+}
+
+/* ------------------------------------------------------------------- route */
+
+static void fail_route(const passage *p, const tw_event *event, tw_error *error) {
+  complete(error, "the route");
+  count(&p->way.router->failed);
+  tell(p, "route", NULL, NULL, event, error);
+}
+
+/* Asks the route. A failure sends the event everywhere; so do names of which none is known.
+   @return whether `set` holds; otherwise every port gets the event */
+static bool choose(const passage *p, const tw_event *event, tw_port_set *set) {
+  tw_error error, complaint;
+  tw_targets targets = {p->plan, set, 0, TW_OK, &complaint};
+  const tw_route *route = p->plan->route;
+  tw_status status = TW_OK;
+  clear(&error);
+  if (!tw_port_set_init(set, p->plan->port_count, &event->store->arena)) {
+    status = tw_no_memory(&error);
+  } else {
+    tw_event copy = tw_event_fork(event);
+    status = route->ops.route(route->shared.self, &copy, &targets, &error);
+    tw_event_end(&copy);
+  }
+  if (status != TW_OK) {
+    fail_route(p, event, &error);
+    return false;
+  }
+  if (targets.unknown != TW_OK) {
+    fail_route(p, event, &complaint);
+    return targets.chosen > 0;
+  }
+  if (!targets.chosen) count(&p->way.router->unrouted);
+  return true;
+}
+
+static void deliver(const passage *p, const tw_event *event) {
+  const tw_plan *plan = p->plan;
+  tw_port_set set;
+  bool is_chosen = plan->route && choose(p, event, &set);
+  if (!plan->port_count && !plan->route) count(&p->way.router->unrouted);
+  for (size_t i = 0; i < plan->port_count; i++) {
+    const tw_port *port = plan->ports[i];
+    if (is_chosen && !tw_port_set_has(&set, i)) continue;
+    if (port->backend) send_to_backend(p, port, event);
+    else send_to_router(p, port, event);
+  }
+}
+
+/* -------------------------------------------------------------- processors */
+
+/* An event whose processor failed, as it was before that.
+   @return whether it goes on */
+static bool recover(const passage *p, const tw_processor *processor, tw_event *event,
+                    tw_error *error) {
+  tw_router *router = p->way.router;
+  complete(error, "the processor");
+  count(&router->failed);
+  tell(p, "processor", processor->name, NULL, event, error);
+  switch (processor->on_error) {
+    case TW_ON_ERROR_PASS: return true;
+    case TW_ON_ERROR_DROP: break;
+    case TW_ON_ERROR_DEAD_LETTER: {
+      tw_failure failure = {.where = "processor",
+                            .name = processor->name,
+                            .event = event,
+                            .events = 1,
+                            .error = error};
+      if (!tw_tell_dead(&p->way, &failure)) break;
+      count(&router->dead);
+      return false;
+    }
+  }
+  count(&router->dropped);
+  return false;
+}
+
+/* Sends the pieces on. A piece that gets no id would pass for another one later. */
+static void spread(const passage *p, const tw_processor *processor, tw_split *split,
+                   tw_event *whole, size_t from) {
+  if (!split->count) count(&p->way.router->dropped);
+  for (uint32_t i = 0; i < split->count; i++) {
+    tw_error error;
+    clear(&error);
+    tw_event *piece = &split->pieces[i];
+    if (tw_event_derive_id(piece, whole, i + 1, &error) == TW_OK) pass(p, piece, from);
+    else if (recover(p, processor, piece, &error)) pass(p, piece, from);
+  }
+}
+
+/* One processor. @return whether the event goes on to the next */
+static bool apply(const passage *p, size_t index, tw_event *event) {
+  const tw_processor *processor = p->plan->processors[index];
+  bool goes_on = false;
+  tw_error error;
+  clear(&error);
+  tw_event saved = tw_event_fork(event);
+  tw_split split = {.whole = &saved};
+  tw_verdict verdict = processor->ops->process(processor->self, event, &split, &error);
+  if (verdict == TW_SPLIT && split.is_short) {
+    tw_no_memory(&error);
+    verdict = TW_FAIL;
+  }
+  switch (verdict) {
+    case TW_PASS: goes_on = true; break;
+    case TW_DROP: count(&p->way.router->dropped); break;
+    case TW_SPLIT: spread(p, processor, &split, &saved, index + 1); break;
+    case TW_FAIL:
+      tw_split_fini(&split);
+      tw_event_restore(event, &saved);
+      return recover(p, processor, event, &error);
+  }
+  if (split.count) tw_split_fini(&split);
+  tw_event_end(&saved);
+  return goes_on;
+}
+
+static void pass(const passage *p, tw_event *event, size_t from) {
+  for (size_t i = from; i < p->plan->processor_count; i++) {
+    if (!apply(p, i, event)) return;
+  }
+  deliver(p, event);
+}
+
+/* -------------------------------------------------------------------- send */
+
+tw_status tw_router_deliver(tw_router *router, const tw_event *event, unsigned flags,
+                            uint64_t *reached, tw_error *error) {
+  *reached = 0;
+  tw_plan *plan = tw_plan_enter(router);
+  if (!plan->is_open) {
+    tw_plan_leave(plan);
+    return tw_fail(error, TW_ECLOSED, "the router is not open");
+  }
+  passage p = {.way = {NULL, "", router, plan->watcher},
+               .plan = plan,
+               .flags = flags,
+               .reached = reached};
+  tw_event copy = tw_event_fork(event);
+  pass(&p, &copy, 0);
+  tw_event_end(&copy);
+  tw_plan_leave(plan);
+  return TW_OK;
+}
+
+tw_status tw_router_send(tw_router *router, const tw_event *event, unsigned flags,
+                         tw_error *error) {
+  uint64_t reached;
+  return tw_router_deliver(router, event, flags, &reached, error);
+}

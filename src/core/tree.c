@@ -1,0 +1,275 @@
+/* Opening, flushing, closing and visiting a tree. Callbacks run without the topology lock:
+   a walk asks for one port after the other, so that the tree may grow meanwhile. */
+#include <string.h>
+
+#include "core/plan.h"
+
+/* -------------------------------------------------------------------- open */
+
+/* Closing must not need memory: each router of the tree gets its closed plan now. */
+static tw_status reserve_spares(tw_router *router, tw_error *error) {
+  tw_status status = TW_OK;
+  if (!router->spare) status = tw_plan_new(router, false, &router->spare, error);
+  for (size_t i = 0; status == TW_OK && i < router->port_count; i++) {
+    if (router->ports[i]->child) status = reserve_spares(router->ports[i]->child, error);
+  }
+  return status;
+}
+
+/* Counts the use, and one for each router below a router that had none. */
+static void raise_uses(tw_router *router) {
+  if (router->uses++) return;
+  for (size_t i = 0; i < router->port_count; i++) {
+    tw_port *port = router->ports[i];
+    if (!port->child || port->is_used) continue;
+    port->is_used = true;
+    raise_uses(port->child);
+  }
+}
+
+/* A port is marked after its backend is open. Of two threads that open it at the same time
+   one waits in tw_backend_use, then finds the mark and gives its use back. */
+static tw_status open_backend(tw_router *router, tw_port *port, tw_error *error) {
+  uint64_t lost;
+  tw_topology_lock();
+  bool is_used = port->is_used;
+  tw_topology_unlock();
+  if (is_used) return TW_OK;
+  tw_status status = tw_backend_use(port->backend, error);
+  if (status != TW_OK) return status;
+  tw_topology_lock();
+  bool is_extra = port->is_used || !router->uses;
+  if (!is_extra) port->is_used = true;
+  tw_topology_unlock();
+  if (is_extra) tw_backend_unuse(port->backend, &lost, NULL);
+  return TW_OK;
+}
+
+static tw_status let_events_in(tw_router *router, tw_error *error) {
+  tw_plan *plan, *old = NULL;
+  uint64_t entered = 0;
+  tw_status status = TW_OK;
+  tw_topology_lock();
+  if (router->uses && !router->current->is_open) {
+    status = tw_plan_new(router, true, &plan, error);
+    if (status == TW_OK) old = tw_plan_swap(plan, &entered);
+  }
+  tw_topology_unlock();
+  if (old) tw_plan_retire(old, entered, NULL, NULL);
+  return status;
+}
+
+/* From the leaves up: a router lets events in when all behind it is open. */
+static tw_status open_below(const tw_way *way, tw_error *error) {
+  tw_router *router = way->router;
+  tw_port *port = NULL;
+  while ((port = tw_router_next_port(router, port))) {
+    tw_status status;
+    if (port->child) {
+      tw_way below = {way, port->name, port->child, NULL};
+      status = open_below(&below, error);
+    } else {
+      char path[200];
+      status = open_backend(router, port, error);
+      tw_way_path(way, port->name, path, sizeof path);
+      if (status != TW_OK) tw_error_prefix(error, "%s: ", path);
+    }
+    if (status != TW_OK) return status;
+  }
+  return let_events_in(router, error);
+}
+
+tw_status tw_tree_use(tw_router *router, tw_error *error) {
+  tw_way way = {NULL, "", router, NULL};
+  tw_closing closing = {NULL, TW_OK};
+  tw_topology_lock();
+  tw_status status = reserve_spares(router, error);
+  if (status == TW_OK) raise_uses(router);
+  tw_topology_unlock();
+  if (status != TW_OK) return status;
+  status = open_below(&way, error);
+  if (status != TW_OK) tw_tree_unuse(router, NULL, "", &closing);
+  return status;
+}
+
+tw_status tw_router_open(tw_router *router, tw_error *error) {
+  tw_closing closing = {NULL, TW_OK};
+  tw_topology_lock();
+  bool is_opened = router->is_opened;
+  tw_topology_unlock();
+  if (is_opened) return TW_OK;
+  tw_status status = tw_tree_use(router, error);
+  if (status != TW_OK) return status;
+  tw_topology_lock();
+  bool is_extra = router->is_opened;
+  router->is_opened = true;
+  router->was_closed = false;
+  tw_topology_unlock();
+  if (is_extra) tw_tree_unuse(router, NULL, "", &closing);
+  return TW_OK;
+}
+
+tw_status tw_router_open_first(tw_router *router, tw_error *error) {
+  tw_topology_lock();
+  bool was_closed = router->was_closed;
+  tw_topology_unlock();
+  if (was_closed) return tw_fail(error, TW_ECLOSED, "the router was closed");
+  return tw_router_open(router, error);
+}
+
+/* ------------------------------------------------------------ flush, close */
+
+/* The observer that holds for a router: its own or that of the way above. Referenced. */
+static tw_watcher *hold_watcher(tw_router *router) {
+  tw_topology_lock();
+  tw_watcher *watcher = router->watcher;
+  if (watcher) tw_shared_ref(&watcher->shared);
+  tw_topology_unlock();
+  return watcher;
+}
+
+static void drop_watcher(tw_watcher *watcher) {
+  if (watcher) tw_shared_unref(&watcher->shared);
+}
+
+static tw_way step_down(const tw_way *up, const char *name, tw_router *router,
+                        const tw_watcher *own) {
+  const tw_watcher *inherited = up ? up->watcher : NULL;
+  return (tw_way){up, name, router, own ? own : inherited};
+}
+
+/* Tells that a backend failed to flush, and keeps the first such failure. */
+static void note_failure(const tw_way *way, const tw_port *port, uint64_t lost,
+                         tw_status status, const tw_error *cause, tw_closing *closing) {
+  tw_failure failure = {.where = "backend", .events = lost, .error = cause};
+  tw_tell(way, port->name, &failure);
+  if (!closing || closing->status != TW_OK) return;
+  closing->status = status;
+  if (!closing->error) return;
+  char path[200];
+  *closing->error = *cause;
+  tw_way_path(way, port->name, path, sizeof path);
+  tw_error_prefix(closing->error, "%s: ", path);
+}
+
+static void flush_below(const tw_way *way, tw_closing *closing) {
+  tw_port *port = NULL;
+  while ((port = tw_router_next_port(way->router, port))) {
+    uint64_t lost;
+    tw_error cause = {0};
+    if (port->child) {
+      tw_watcher *own = hold_watcher(port->child);
+      tw_way below = step_down(way, port->name, port->child, own);
+      flush_below(&below, closing);
+      drop_watcher(own);
+      continue;
+    }
+    tw_status status = tw_backend_flush(port->backend, &lost, &cause);
+    if (status != TW_OK) note_failure(way, port, lost, status, &cause, closing);
+  }
+}
+
+tw_status tw_router_flush(tw_router *router, tw_error *error) {
+  tw_closing closing = {error, TW_OK};
+  tw_watcher *own = hold_watcher(tw_router_ref(router));
+  tw_way way = step_down(NULL, "", router, own);
+  flush_below(&way, &closing);
+  drop_watcher(own);
+  tw_router_unref(router);
+  return closing.status;
+}
+
+/* A port whose use is to end; its mark is taken away. */
+static tw_port *next_to_release(tw_router *router) {
+  tw_port *found = NULL;
+  tw_topology_lock();
+  for (size_t i = 0; !router->uses && !found && i < router->port_count; i++) {
+    if (router->ports[i]->is_used) found = router->ports[i];
+  }
+  if (found) found->is_used = false;
+  tw_topology_unlock();
+  return found;
+}
+
+static void release_ports(const tw_way *way, tw_closing *closing) {
+  tw_port *port;
+  while ((port = next_to_release(way->router))) {
+    uint64_t lost;
+    tw_error cause = {0};
+    if (port->child) {
+      tw_tree_unuse(port->child, way, port->name, closing);
+      continue;
+    }
+    tw_status status = tw_backend_unuse(port->backend, &lost, &cause);
+    if (status != TW_OK) note_failure(way, port, lost, status, &cause, closing);
+  }
+}
+
+void tw_tree_release(tw_router *router, const tw_way *way, tw_closing *closing) {
+  if (way) {
+    release_ports(way, closing);
+    return;
+  }
+  tw_watcher *own = hold_watcher(router);
+  tw_way root = step_down(NULL, "", router, own);
+  release_ports(&root, closing);
+  drop_watcher(own);
+}
+
+/* A router that others still use is only flushed. */
+void tw_tree_unuse(tw_router *router, const tw_way *up, const char *name, tw_closing *closing) {
+  tw_watcher *own = hold_watcher(router);
+  tw_way way = step_down(up, name, router, own);
+  tw_plan *old = NULL;
+  uint64_t entered;
+  tw_topology_lock();
+  if (--router->uses == 0) {
+    tw_plan *closed = router->spare;
+    router->spare = NULL;
+    old = tw_plan_swap(closed, &entered);
+    old->releases = true;
+  }
+  tw_topology_unlock();
+  if (old) tw_plan_retire(old, entered, &way, closing);
+  else flush_below(&way, closing);
+  drop_watcher(own);
+}
+
+tw_status tw_router_close(tw_router *router, tw_error *error) {
+  tw_closing closing = {error, TW_OK};
+  tw_topology_lock();
+  bool is_opened = router->is_opened;
+  router->is_opened = false;
+  router->was_closed = true;
+  tw_topology_unlock();
+  if (!is_opened) return TW_OK;
+  tw_router_ref(router);
+  tw_tree_unuse(router, NULL, "", &closing);
+  tw_router_unref(router);
+  return closing.status;
+}
+
+/* ------------------------------------------------------------------- visit */
+
+static tw_status visit_below(tw_router *router, tw_buffer *path, tw_visit_fn visit,
+                             void *self) {
+  tw_status status = TW_OK;
+  tw_port *port = NULL;
+  size_t base = path->len;
+  while (status == TW_OK && (port = tw_router_next_port(router, port))) {
+    bool fits = (!base || tw_buffer_byte(path, '/')) &&
+                tw_buffer_append(path, port->name, port->len) && tw_buffer_pad(path, 1);
+    if (!fits) return TW_ENOMEM;
+    visit(self, path->data, port->backend, port->child);
+    if (port->child) status = visit_below(port->child, path, visit, self);
+    path->len = base;
+  }
+  return status;
+}
+
+tw_status tw_router_visit(tw_router *router, tw_visit_fn visit, void *self) {
+  tw_buffer path = {0};
+  tw_status status = visit_below(router, &path, visit, self);
+  tw_buffer_fini(&path);
+  return status;
+}
