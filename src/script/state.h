@@ -30,27 +30,26 @@ typedef enum tw_mark {
   TW_MARKS
 } tw_mark;
 
-/// Where an untouched array was read last, so that reading it in order stays linear.
-typedef struct tw_array_place {
-  uint64_t serial; ///< 0: nothing
-  tw_ref array, value;
-  uint32_t index; ///< of `value`, from 0
-  uint32_t count; ///< of elements, UINT32_MAX: not counted yet
-} tw_array_place;
-#define TW_ARRAY_PLACES 4
+/// A part of a userdata that owns memory outside of Lua. Lua calls no __gc of a userdata
+/// made while the state is being closed, so those that are left then are closed by the
+/// tw_lua, whose own __gc comes last.
+typedef struct tw_owner {
+  struct tw_owner *prev, *next;
+  void (*close)(struct tw_owner *self);
+} tw_owner;
 
 typedef struct tw_lua {
   lua_State *L;    ///< the main thread; NULL when the Lua state is being closed
   bool light;      ///< views are light userdata: only in states that are ours alone
   uint64_t serial; ///< of the newest event made visible; never used twice
   tw_binding bound[TW_MAX_BOUND]; ///< serial s stands at s % TW_MAX_BOUND
-  tw_array_place places[TW_ARRAY_PLACES];
-  const void *marks[TW_MARKS]; ///< addresses of the metatables, which the registry keeps
-  tw_buffer scratch;           ///< for one value on its way to JSON; see tw_lua_scratch
-  tw_limits limits;            ///< of events made here
-  int roots;                   ///< registry reference: the newest root view of each binding
-  uint32_t depth;              ///< nested emits
-  struct tw_gate *gate;        ///< for C objects that call into this state; see gate.h
+  const void *marks[TW_MARKS];    ///< addresses of the metatables, which the registry keeps
+  tw_buffer scratch;              ///< for one value on its way to JSON; see tw_lua_scratch
+  tw_limits limits;               ///< of events made here
+  int roots;                      ///< registry reference: the newest root view of each binding
+  tw_owner owners;                ///< head of the ring of those that live
+  uint32_t depth;                 ///< nested emits
+  struct tw_gate *gate;           ///< for C objects that call into this state; see gate.h
 } tw_lua;
 
 /// What Tidewire keeps for this Lua state, made by the first call. It lives in the registry
@@ -90,9 +89,15 @@ static inline bool tw_lua_is_split(lua_State *L, const tw_lua *lua, int index) {
   return tw_lua_has_mark(L, lua, index, TW_MARK_SPLIT);
 }
 
-/// The emptied scratch buffer, for what needs memory between two calls of Lua that may
-/// raise. Raises when the state is being closed.
+/// The emptied scratch buffer, for what needs memory that an error must not leak. A call of
+/// Lua that may collect garbage may run a finalizer that uses it again: have done with it
+/// before. Raises when the state is being closed.
 tw_buffer *tw_lua_scratch(lua_State *L, tw_lua *lua);
+
+/// Adds an owner; cannot fail. Raises when the state is being closed.
+void tw_lua_own(lua_State *L, tw_lua *lua, tw_owner *owner, void (*close)(tw_owner *self));
+/// Closes an owner and takes it out; the second time does nothing. For __gc.
+void tw_lua_disown(tw_owner *owner);
 
 /// luaL_error with the position of the innermost Lua function, also when a function of the
 /// standard library, such as table.insert, stands between.

@@ -33,8 +33,15 @@ void tw_value_push_table(lua_State *L, tw_lua *lua, const tw_event *event, tw_re
 /// float. Raises without memory.
 void tw_value_push_scalar(lua_State *L, const tw_event *event, tw_ref ref);
 
-/// Appends a step to a path as Lua would write it: `.name`, `["odd name"]`, `[1]`.
-bool tw_path_add_key(tw_buffer *path, const char *key, size_t len);
-bool tw_path_add_index(tw_buffer *path, uint64_t index);
+/// A path as Lua would write it, for messages; cut with `…` when it grows too long.
+typedef struct tw_path_text {
+  char text[200]; ///< NUL-terminated
+  size_t len;
+} tw_path_text;
+
+/// Appends `.name`, or `["odd name"]`; without the dot at the start.
+void tw_path_text_key(tw_path_text *path, const char *key, size_t len);
+/// Appends `[1]`.
+void tw_path_text_index(tw_path_text *path, int64_t index);
 
 #endif
