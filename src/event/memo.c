@@ -143,6 +143,21 @@ const char *tw_memo_string(tw_store *store, tw_ref ref, size_t *len) {
   return memo->text;
 }
 
+const char *tw_memo_text(tw_store *store, tw_ref ref, size_t *len) {
+  tw_memo *memo = tw_memo_get(store, ref);
+  if (!memo) return NULL;
+  const tw_node *node = store->nodes + ref;
+  if (!memo->text) {
+    char *copy = tw_store_alloc(store, node->len + 1u);
+    if (!copy) return NULL;
+    memcpy(copy, node->text, node->len);
+    copy[node->len] = '\0';
+    memo->text = copy;
+  }
+  *len = node->len;
+  return memo->text;
+}
+
 const char *tw_node_string(tw_store *store, tw_ref ref, size_t *len) {
   const tw_node *node = store->nodes + ref;
   tw_kind kind = tw_node_kind(node);

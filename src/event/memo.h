@@ -16,7 +16,7 @@ struct tw_memo {
   tw_ref *table;      ///< array: its elements; object: hash table of last values, 0: free
   uint32_t mask;      ///< object: size of the table - 1
   uint32_t at, at_no; ///< array: the element looked up last and its index; 0: none
-  const char *text;   ///< string: unescaped, NUL-terminated
+  const char *text;   ///< string: unescaped; container: JSON; both NUL-terminated
   size_t len;
 };
 
@@ -48,6 +48,9 @@ bool tw_memo_at(tw_store *store, tw_ref array, uint32_t index, tw_ref *value);
 
 /// A string or key with a NUL behind it; kept. NULL without memory
 const char *tw_memo_string(tw_store *store, tw_ref ref, size_t *len);
+
+/// A container's JSON text as it was read, with a NUL behind it; kept. NULL without memory
+const char *tw_memo_text(tw_store *store, tw_ref ref, size_t *len);
 
 /// @return whether the key is these bytes, its escapes resolved
 bool tw_key_equals_escaped(const tw_node *node, const char *key, size_t len);

@@ -5,6 +5,8 @@
 /// key     = letters, digits, `_`, `-`, `$`, `@` and bytes from 0x80
 /// quoted  = a JSON string
 /// wildcard= "*" any member or element | "[*]" the same | "**" any depth, also none
+///
+/// A path with wildcards has at most 63 steps.
 #ifndef TW_EVENT_PATH_H
 #define TW_EVENT_PATH_H
 
@@ -37,7 +39,8 @@ void tw_path_free(tw_path *path);
 
 /// The value at a path without wildcards. @return false when nothing is there
 bool tw_path_find(const tw_event *event, const tw_path *path, tw_ref *value);
-/// Sets it; missing objects on the way are made. See tw_event_set_json.
+/// Sets it; missing objects on the way are made, and arrays before an index 0.
+/// See tw_event_set_json.
 tw_status tw_path_put(tw_event *event, const tw_path *path, tw_ref value, tw_error *error);
 tw_status tw_path_delete(tw_event *event, const tw_path *path, tw_error *error);
 
@@ -47,8 +50,10 @@ typedef struct tw_place {
   uint32_t index;            ///< of an array's element
   bool in_array;
 } tw_place;
-/// Collects the places that match, in the order of the event; elements of one array in
-/// descending order, so that they can be deleted one after the other.
+/// Collects the places that match, each once, in the order of the event; elements of one
+/// array in descending order, so that they can be deleted one after the other. Of keys that
+/// occur twice in an object all match, so that nothing is overlooked; a delete takes them
+/// all, and the later one is TW_ENOENT. With `**` a place may lie inside another.
 /// @param[out] places  in the arena of the event's store
 tw_status tw_path_match(const tw_event *event, const tw_path *path, tw_place **places,
                         size_t *count, tw_error *error);
