@@ -38,12 +38,12 @@ static bool take(packer *p, char c) {
 
 /* -------------------------------------------------------------- conversions */
 
-typedef enum { LENGTH_NONE, LENGTH_HH, LENGTH_L, LENGTH_LL, LENGTH_Z, LENGTH_J } length;
+typedef enum { LENGTH_NONE, LENGTH_HH, LENGTH_L, LENGTH_LL, LENGTH_Z, LENGTH_J } modifier;
 
-static length take_length(packer *p) {
+static modifier take_length(packer *p) {
   static const struct {
     const char *text;
-    length length;
+    modifier length;
   } all[] = {
       {"hh", LENGTH_HH}, {"ll", LENGTH_LL}, {"l", LENGTH_L}, {"z", LENGTH_Z}, {"j", LENGTH_J}};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
@@ -55,7 +55,7 @@ static length take_length(packer *p) {
   return LENGTH_NONE;
 }
 
-static void pack_signed(packer *p, length length) {
+static void pack_signed(packer *p, modifier length) {
   switch (length) {
     case LENGTH_HH: tw_builder_bool(p->b, va_arg(p->args, int) != 0); return;
     case LENGTH_NONE: tw_builder_integer(p->b, va_arg(p->args, int)); return;
@@ -66,7 +66,7 @@ static void pack_signed(packer *p, length length) {
   }
 }
 
-static void pack_unsigned(packer *p, length length) {
+static void pack_unsigned(packer *p, modifier length) {
   char text[24];
   unsigned long long value = 0;
   switch (length) {
@@ -111,7 +111,7 @@ static void pack_conversion(packer *p) {
     pack_string(p, has_precision);
   } else {
     p->at++;
-    length length = take_length(p);
+    modifier length = take_length(p);
     char c = *p->at++;
     if (c == 'd' || c == 'i') pack_signed(p, length);
     else if (c == 'u') pack_unsigned(p, length);
