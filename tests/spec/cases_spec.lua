@@ -1,4 +1,5 @@
 -- Every file of tests/cases: events in, events out.
+require "tidewire"
 local testing = require "tidewire.testing"
 
 for path in io.popen("ls tests/cases/*.lua"):lines() do

@@ -7,7 +7,7 @@ describe("diff", function()
     { "equal events do not differ", { a = 1 }, [[{"a":1}]], nil },
     { "the order of keys is no difference", [[{"a":1,"b":2}]], [[{"b":2,"a":1}]], nil },
     { "another value is told", { a = 1 }, [[{"a":2}]], "a: expected 1, got 2" },
-    { "a missing value is told", { a = "x" }, "{}", 'the event: not expected, got {}\na: expected "x", got nothing' },
+    { "a missing value is told", { a = "x" }, "{}", 'a: expected "x", got nothing\nthe event: not expected, got {}' },
     { "a value too many is told", [[{"a":1}]], [[{"a":1,"b":null}]], "b: not expected, got null" },
     { "the place is told as a path", [[{"a":[{"b c":1}]}]], [[{"a":[{"b c":2}]}]], 'a[0]["b c"]: expected 1, got 2' },
     { "every place is told", [[{"a":1,"b":1}]], [[{"a":2,"b":2}]], "a: expected 1, got 2\nb: expected 1, got 2" },
@@ -64,7 +64,7 @@ end)
 
 describe("cases", function()
   local function outcome(case, processor)
-    local tests = testing.cases { processor = processor, cases = { case } }
+    local tests = testing.cases({ processor = processor, cases = { case } })
     local ok, message = pcall(tests[1].run)
     return ok or message
   end
@@ -116,7 +116,7 @@ describe("cases", function()
     }
     for _, case in ipairs(broken) do
       assert.has_error(function()
-        testing.cases { cases = { case[1] } }
+        testing.cases({ cases = { case[1] } })
       end)
       local _, message = pcall(testing.cases, { cases = { case[1] } })
       assert.matches(case[2], message, 1, true)

@@ -1,17 +1,14 @@
 ---@meta tidewire.processors
 
---- What becomes of an event whose processor failed.
----@alias tidewire.OnError "pass"|"drop"|"dead_letter"
-
 --- A path such as `data.items[0].sku` or, where wildcards are allowed, `context.*.email`.
 ---@alias tidewire.PathText string
 
 --- A processor that ships: callable, and an entry for a list of processors.
 ---@class tidewire.LibraryProcessor
----@field [1] fun(event: tidewire.Event): any
+---@field [1] fun(event: tidewire.View): any
 ---@field name string
 ---@field on_error tidewire.OnError
----@overload fun(event: tidewire.Event): any
+---@overload fun(event: tidewire.View): any
 
 ---@class tidewire.CommonOptions
 ---@field name? string  for messages
@@ -92,13 +89,13 @@ function processors.redact(options) end
 function processors.decode_json(options) end
 
 --- Several processors as one; takes over the strictest `on_error` among them.
----@param ... tidewire.Processor
+---@param ... tidewire.AnyProcessor
 ---@return tidewire.LibraryProcessor
 function processors.chain(...) end
 
 --- A processor for the events only for which the predicate is true.
----@param predicate fun(event: tidewire.Event): any
----@param processor tidewire.Processor
+---@param predicate fun(event: tidewire.View): any
+---@param processor tidewire.AnyProcessor
 ---@return tidewire.LibraryProcessor
 function processors.when(predicate, processor) end
 

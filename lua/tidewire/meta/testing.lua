@@ -1,17 +1,17 @@
 ---@meta tidewire.testing
 
 --- An event as JSON text, table or view.
----@alias tidewire.testing.Event string|table|tidewire.Event
+---@alias tidewire.testing.Event string|tidewire.Event
 
 ---@class tidewire.testing.Case
 ---@field [1] string  a sentence
 ---@field given tidewire.testing.Event|tidewire.testing.Event[]
 ---@field expect tidewire.testing.Event|tidewire.testing.Event[]  `{}` for none
 ---@field fails? string  a part of the message that the processor is to fail with
----@field processor? tidewire.Processor  instead of the list's
+---@field processor? tidewire.AnyProcessor  instead of the list's
 
 ---@class tidewire.testing.Cases
----@field processor? tidewire.Processor
+---@field processor? tidewire.AnyProcessor
 ---@field cases tidewire.testing.Case[]
 
 ---@class tidewire.testing.Test
@@ -35,14 +35,12 @@ function testing.diff(expected, got) end
 ---@return tidewire.testing.Recorder
 function testing.recorder() end
 
---- Sends an event, or a list of them, through a processor, or through a router or tracker.
---- A processor gives the list of events that come out; a router gives such a list for each
---- of its backends that is a recorder, by path.
----@param subject tidewire.Processor|tidewire.Router
+--- Sends an event, or a list of them, through a processor.
+---@param processor tidewire.AnyProcessor
 ---@param given tidewire.testing.Event|tidewire.testing.Event[]
----@return tidewire.Event[]|table<string, tidewire.Event[]> events
----@return string[] failures  the messages of what failed on the way; none for a router
-function testing.run(subject, given) end
+---@return tidewire.View[] events
+---@return string[] failures  the messages of what failed on the way
+function testing.run(processor, given) end
 
 --- The cases of a list as tests to run: `it(test.name, test.run)`.
 ---@param list tidewire.testing.Cases

@@ -3,7 +3,7 @@
 local options = require "tidewire.processors.options"
 local paths = require "tidewire.processors.paths"
 
-return options.constructor("decode_json", options.common { keep_invalid = "boolean" }, function(given, texts)
+return options.constructor("decode_json", options.common({ keep_invalid = "boolean" }), function(given, texts)
   local compiled, message = paths.compile_all(texts)
   if not compiled then
     return nil, message

@@ -1,10 +1,5 @@
 --- init.lua: the processors that people write first, each `options -> processor`.
 
-local core = require "tidewire.core"
-
--- So that chain and when can take them, processors made in C can be called, too.
-core.processor.meta.__call = core.process
-
 return {
   allowlist = require "tidewire.processors.allowlist",
   chain = require "tidewire.processors.chain",

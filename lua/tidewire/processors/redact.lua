@@ -70,13 +70,13 @@ local replacements = {
   end,
 }
 
-local declared = options.common {
+local declared = options.common({
   paths = "list",
   with = "string",
   mask = "string",
   key = "string",
   key_env = "string",
-}
+})
 
 return options.constructor("redact", declared, function(given)
   local way = given.with or "mask"

@@ -90,7 +90,7 @@ local function decide(given)
   return by_key(passes, path, missing)
 end
 
-local declared = options.common { rate = "number", by = "string", seed = "number", missing = "string" }
+local declared = options.common({ rate = "number", by = "string", seed = "number", missing = "string" })
 
 return options.constructor("sample", declared, function(given)
   local problem = problem_of(given)
