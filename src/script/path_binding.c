@@ -2,8 +2,8 @@
 ///
 /// A path starts at the view it is given, so the event's root is set to the view's node
 /// while the path functions of the event layer run. Those raise no Lua error.
-#include "event/path.h"
 #include "script/bindings.h"
+#include "script/path_inside.h"
 #include "script/view_inside.h"
 
 typedef struct tw_lua_path {
@@ -47,10 +47,10 @@ static int new_path(lua_State *L) {
 
 /* ---------------------------------------------------------------------- arguments */
 
-static const tw_path *check_path(lua_State *L, const tw_lua *lua) {
-  bool is_path = lua_isuserdata(L, 1) && tw_lua_has_mark(L, lua, 1, TW_MARK_PATH);
-  const tw_lua_path *self = is_path ? lua_touserdata(L, 1) : NULL;
-  if (!self || !self->path) luaL_typeerror(L, 1, "tidewire.path");
+const tw_path *tw_lua_check_path(lua_State *L, const tw_lua *lua, int index) {
+  bool is_path = lua_isuserdata(L, index) && tw_lua_has_mark(L, lua, index, TW_MARK_PATH);
+  const tw_lua_path *self = is_path ? lua_touserdata(L, index) : NULL;
+  if (!self || !self->path) luaL_typeerror(L, index, "tidewire.path");
   return self->path;
 }
 
@@ -105,9 +105,8 @@ static tw_matches match_from(lua_State *L, tw_event *event, tw_ref from, const t
 
 /* ------------------------------------------------------------------------- places */
 
-/* Whether the value still stands where it was matched: what was edited since may have moved
-   or removed it. A key's text outlives the edit, because it is in the store. */
-static bool stands(const tw_event *event, const tw_place *place) {
+/* A key's text outlives the edit that moved its member, because it is in the store. */
+bool tw_place_stands(const tw_event *event, const tw_place *place) {
   tw_ref value;
   if (place->in_array)
     return tw_event_is_array(event, place->parent) &&
@@ -118,15 +117,14 @@ static bool stands(const tw_event *event, const tw_place *place) {
          tw_event_find(event, place->parent, key, len, &value) && value == place->value;
 }
 
-static tw_status put_place(tw_event *event, const tw_place *place, tw_ref value,
-                           tw_error *error) {
+tw_status tw_place_put(tw_event *event, const tw_place *place, tw_ref value, tw_error *error) {
   if (place->in_array) return tw_event_put_at(event, place->parent, place->index, value, error);
   size_t len;
   const char *key = tw_node_string(event->store, place->key, &len);
   return key ? tw_event_put(event, place->parent, key, len, value, error) : tw_no_memory(error);
 }
 
-static tw_status delete_place(tw_event *event, const tw_place *place, tw_error *error) {
+tw_status tw_place_delete(tw_event *event, const tw_place *place, tw_error *error) {
   if (place->in_array) return tw_event_delete_at(event, place->parent, place->index, error);
   size_t len;
   const char *key = tw_node_string(event->store, place->key, &len);
@@ -139,12 +137,12 @@ static void assign_place(lua_State *L, tw_lua *lua, int index, tw_event *event,
   tw_error error;
   tw_status status;
   if (lua_isnil(L, index)) {
-    status = delete_place(event, place, &error);
+    status = tw_place_delete(event, place, &error);
   } else {
     tw_ref value;
     uint32_t depth = tw_view_depth(event, place->parent);
     status = tw_value_store_at(L, lua, index, "", depth, event, &value, &error);
-    if (!status) status = put_place(event, place, value, &error);
+    if (!status) status = tw_place_put(event, place, value, &error);
   }
   if (status) raise_at_path(L, error.message);
 }
@@ -154,7 +152,7 @@ static void assign_place(lua_State *L, tw_lua *lua, int index, tw_event *event,
 /* path:get(view) -> value or nil */
 static int path_get(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
-  const tw_path *path = check_path(L, lua);
+  const tw_path *path = tw_lua_check_path(L, lua, 1);
   tw_ref from, value;
   tw_event *event = check_view(L, lua, &from);
   if (path->has_wildcard)
@@ -176,8 +174,8 @@ static lua_Integer remove_matches(lua_State *L, tw_event *event, tw_ref from,
   lua_Integer removed = 0;
   tw_error error;
   for (size_t i = 0; i < matches.count; i++) {
-    if (!stands(event, &matches.places[i])) continue;
-    if (delete_place(event, &matches.places[i], &error)) raise_at_path(L, error.message);
+    if (!tw_place_stands(event, &matches.places[i])) continue;
+    if (tw_place_delete(event, &matches.places[i], &error)) raise_at_path(L, error.message);
     removed++;
   }
   return removed;
@@ -186,7 +184,7 @@ static lua_Integer remove_matches(lua_State *L, tw_event *event, tw_ref from,
 /* path:remove(view) -> how many were removed */
 static int path_remove(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
-  const tw_path *path = check_path(L, lua);
+  const tw_path *path = tw_lua_check_path(L, lua, 1);
   tw_ref from;
   tw_event *event = check_view(L, lua, &from);
   lua_pushinteger(L, remove_matches(L, event, from, path));
@@ -210,7 +208,7 @@ static lua_Integer set_matches(lua_State *L, tw_lua *lua, tw_event *event, tw_re
   tw_matches matches = match_from(L, event, from, path);
   lua_Integer set = 0;
   for (size_t i = 0; i < matches.count; i++) {
-    if (!stands(event, &matches.places[i])) continue;
+    if (!tw_place_stands(event, &matches.places[i])) continue;
     assign_place(L, lua, 3, event, &matches.places[i]);
     set++;
   }
@@ -220,7 +218,7 @@ static lua_Integer set_matches(lua_State *L, tw_lua *lua, tw_event *event, tw_re
 /* path:set(view, value) -> how many were set; nil removes */
 static int path_set(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
-  const tw_path *path = check_path(L, lua);
+  const tw_path *path = tw_lua_check_path(L, lua, 1);
   tw_ref from;
   tw_event *event = check_view(L, lua, &from);
   luaL_checkany(L, 3);
@@ -249,17 +247,17 @@ static bool unchanged(lua_State *L) {
    written, so its exact text stays. */
 static int path_map(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
-  const tw_path *path = check_path(L, lua);
+  const tw_path *path = tw_lua_check_path(L, lua, 1);
   tw_ref from;
   tw_event *event = check_view(L, lua, &from);
   luaL_checkany(L, 3);
   tw_matches matches = match_from(L, event, from, path);
   lua_Integer mapped = 0;
   for (size_t i = 0; i < matches.count; i++) {
-    if (!stands(event, &matches.places[i])) continue;
+    if (!tw_place_stands(event, &matches.places[i])) continue;
     call_mapper(L, lua, event, &matches.places[i]);
     event = check_view(L, lua, &from);
-    if (!unchanged(L) && stands(event, &matches.places[i]))
+    if (!unchanged(L) && tw_place_stands(event, &matches.places[i]))
       assign_place(L, lua, -1, event, &matches.places[i]);
     lua_settop(L, 3);
     mapped++;
@@ -277,6 +275,7 @@ void tw_lua_open_path(lua_State *L, tw_lua *lua) {
   tw_lua_new_mark(L, lua, TW_MARK_PATH, "tidewire.path");
   lua_newtable(L); /* meta, methods */
   tw_lua_setfuncs(L, lua, methods);
+  tw_lua_add_rewrite(L, lua);
   lua_setfield(L, -2, "__index");
   lua_pushcfunction(L, path_gc);
   lua_setfield(L, -2, "__gc");
