@@ -1,0 +1,39 @@
+-- The types in meta/ have the same names as the module.
+local tw = require "tidewire"
+local meta = assert(loadfile "lua/tidewire/meta/tidewire.lua")()
+
+local function keys(t)
+  local found = {}
+  for key in pairs(t) do
+    if tostring(key):sub(1, 1) ~= "_" then
+      found[#found + 1] = key
+    end
+  end
+  table.sort(found)
+  return found
+end
+
+describe("the types", function()
+  it("name what the module holds", function()
+    assert.are.same(keys(tw), keys(meta))
+  end)
+
+  for _, part in ipairs { "backends", "locators", "processors" } do
+    it("name what " .. part .. " holds", function()
+      assert.are.same(keys(tw[part]), keys(meta[part]))
+    end)
+  end
+
+  it("know every method of the classes", function()
+    local core = require "tidewire.core"
+    for class, stub in pairs(meta._classes) do
+      local real = core[class] and core[class].methods
+      for name in pairs(real or {}) do
+        assert.is_function(stub[name], class .. ":" .. name .. " has no type")
+      end
+      for name in pairs(real and stub or {}) do
+        assert.is_function(real[name], class .. ":" .. name .. " does not exist")
+      end
+    end
+  end)
+end)
