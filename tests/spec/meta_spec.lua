@@ -18,7 +18,12 @@ describe("the types", function()
     assert.are.same(keys(tw), keys(meta))
   end)
 
-  for _, part in ipairs { "backends", "locators", "processors" } do
+  it("name the processors", function()
+    local stubs = assert(loadfile "lua/tidewire/meta/processors.lua")()
+    assert.are.same(keys(tw.processors), keys(stubs))
+  end)
+
+  for _, part in ipairs { "backends", "locators" } do
     it("name what " .. part .. " holds", function()
       assert.are.same(keys(tw[part]), keys(meta[part]))
     end)

@@ -322,43 +322,8 @@ function M.backends.sqlite(options) end
 ---@return tidewire.Backend
 function M.backends.stdout(options) end
 
-M.processors = {}
----@param names string[]
----@return tidewire.ProcessorEntry
-function M.processors.allowlist(names) end
----@param options { allow?: string[], deny?: string[] }  PCRE2, matched at the start of the name
----@return tidewire.ProcessorEntry
-function M.processors.regex_filter(options) end
---- Several processors as one.
----@param ... tidewire.AnyProcessor
----@return tidewire.ProcessorEntry
-function M.processors.chain(...) end
---- A processor for some events only.
----@param predicate fun(event: tidewire.View): boolean?
----@param processor tidewire.AnyProcessor
----@return tidewire.ProcessorEntry
-function M.processors.when(predicate, processor) end
----@param paths string[]  paths of strings that hold JSON text
----@return tidewire.ProcessorEntry
-function M.processors.decode_json(paths) end
----@param options table
----@return tidewire.ProcessorEntry
-function M.processors.redact(options) end
----@param paths string[]
----@return tidewire.ProcessorEntry
-function M.processors.remove(paths) end
----@param fields table<string, string>  path to path
----@return tidewire.ProcessorEntry
-function M.processors.rename(fields) end
----@param names table<string, string>
----@return tidewire.ProcessorEntry
-function M.processors.rename_event(names) end
----@param options table
----@return tidewire.ProcessorEntry
-function M.processors.sample(options) end
----@param fields table<string, any>  path to value, or to a function of the event
----@return tidewire.ProcessorEntry
-function M.processors.set(fields) end
+---@type tidewire.processors
+M.processors = {} -- see processors.lua
 
 -- For the comparison with the module: what objects of each class answer to.
 M._classes = {
