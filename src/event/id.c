@@ -84,16 +84,23 @@ static size_t piece_id(const char *whole, size_t len, uint32_t index, char text[
   return (size_t)written;
 }
 
+static bool same(const char *a, size_t a_len, const char *b, size_t b_len) {
+  return a_len == b_len && memcmp(a, b, a_len) == 0;
+}
+
+/* The piece keeps an id that its maker gave it. One that stands in the whole too was copied. */
 tw_status tw_event_derive_id(tw_event *piece, tw_event *whole, uint32_t index,
                              tw_error *error) {
-  const char *id, *own;
+  const char *id, *own, *whole_own;
   char text[TW_ID_MAX];
-  size_t len, own_len;
+  size_t len, own_len, whole_len;
   tw_ref value;
   if (tw_event_id(whole, &id, &len)) return tw_no_memory(error);
   if (own_id(piece, &value, &own, &own_len)) {
-    if (!own) return tw_no_memory(error);
-    if (own_len != len || memcmp(own, id, len) != 0) return TW_OK;
+    bool in_whole = own_id(whole, &value, &whole_own, &whole_len);
+    if (!own || (in_whole && !whole_own)) return tw_no_memory(error);
+    bool copied = in_whole && same(own, own_len, whole_own, whole_len);
+    if (!copied && !same(own, own_len, id, len)) return TW_OK;
   }
   len = piece_id(id, len, index, text);
   return derive(piece, text, len, error);

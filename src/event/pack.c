@@ -26,6 +26,14 @@ static void wrong(packer *p, const char *what) {
              at);
 }
 
+/* An error that something at `start` caused: it has its place in the template. */
+static void place_error(packer *p, const char *start) {
+  if (!failed(p)) return;
+  p->b->error.position = (size_t)(start - p->format);
+  tw_error_prefix(&p->b->error, "format \"%.200s\": at byte %zu: ", p->format,
+                  p->b->error.position);
+}
+
 static void skip_space(packer *p) { p->at += strspn(p->at, " \t\r\n"); }
 
 /* Steps over a character when it is there. */
@@ -70,7 +78,7 @@ static void pack_unsigned(packer *p, modifier length) {
   char text[24];
   unsigned long long value = 0;
   switch (length) {
-    case LENGTH_HH: wrong(p, "%hhu is not a conversion of a pack (%hhd is a bool)"); return;
+    case LENGTH_HH: return;
     case LENGTH_NONE: value = va_arg(p->args, unsigned); break;
     case LENGTH_L: value = va_arg(p->args, unsigned long); break;
     case LENGTH_LL: value = va_arg(p->args, unsigned long long); break;
@@ -103,24 +111,32 @@ static bool take_string_conversion(packer *p, bool *has_precision) {
   return true;
 }
 
-/* An argument that does not fit is told with the place of its conversion. */
+static void pack_number(packer *p) {
+  const char *start = p->at++;
+  modifier length = take_length(p);
+  char c = *p->at;
+  if (c == 'd' || c == 'i') pack_signed(p, length);
+  else if (c == 'u' && length != LENGTH_HH) pack_unsigned(p, length);
+  else if ((c == 'f' || c == 'g') && (length == LENGTH_NONE || length == LENGTH_L))
+    tw_builder_number(p->b, va_arg(p->args, double));
+  else {
+    p->at = start;
+    wrong(p, "not a conversion of a pack (%s %.*s %d %i %u %f %g %hhd)");
+    return;
+  }
+  p->at++;
+  place_error(p, start);
+}
+
 static void pack_conversion(packer *p) {
   const char *start = p->at;
   bool has_precision;
-  if (take_string_conversion(p, &has_precision)) {
-    pack_string(p, has_precision);
-  } else {
-    p->at++;
-    modifier length = take_length(p);
-    char c = *p->at++;
-    if (c == 'd' || c == 'i') pack_signed(p, length);
-    else if (c == 'u') pack_unsigned(p, length);
-    else if ((c == 'f' || c == 'g') && (length == LENGTH_NONE || length == LENGTH_L))
-      tw_builder_number(p->b, va_arg(p->args, double));
-    else p->at = start, wrong(p, "not a conversion of a pack (%s %.*s %d %i %u %f %g %hhd)");
+  if (!take_string_conversion(p, &has_precision)) {
+    pack_number(p);
+    return;
   }
-  if (failed(p) && p->b->error.position == TW_NO_POSITION)
-    p->b->error.position = (size_t)(start - p->format);
+  pack_string(p, has_precision);
+  place_error(p, start);
 }
 
 /* ------------------------------------------------------------------- texts */
@@ -143,11 +159,6 @@ static bool take_quoted(packer *p) {
   else if (!*p->at) wrong(p, "closing quote expected");
   else p->at++;
   return !failed(p);
-}
-
-/* Errors in JSON inside of the template have its position. */
-static void place_error(packer *p, const char *start) {
-  if (failed(p)) p->b->error.position = (size_t)(start - p->format);
 }
 
 /* true, false, null or a number, as it stands in the template. */
@@ -181,7 +192,8 @@ static void pack_key(packer *p) {
     if (len) tw_builder_key_bytes(p->b, start, len);
     else wrong(p, "a key expected");
   }
-  if (failed(p) && p->b->error.code != TW_EINVAL) place_error(p, start);
+  if (p->b->error.position == TW_NO_POSITION || p->b->error.code == TW_EJSON)
+    place_error(p, start);
 }
 
 /* -------------------------------------------------------------- containers */
