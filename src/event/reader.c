@@ -77,13 +77,20 @@ static bool is_hex(char c) {
   return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
 }
 
-static bool check_escape(reader *r, const char *p) {
-  if (p[1] == 'u') {
-    for (int i = 2; i < 6; i++)
-      if (!is_hex(p[i])) return fail(r, p, "\\u wants four hexadecimal digits");
-    return true;
+static inline bool check_escape(reader *r, const char *p) {
+  switch (p[1]) {
+    case '"':
+    case '\\':
+    case '/':
+    case 'b':
+    case 'f':
+    case 'n':
+    case 'r':
+    case 't': return true;
+    case 'u':
+      if (is_hex(p[2]) && is_hex(p[3]) && is_hex(p[4]) && is_hex(p[5])) return true;
+      return fail(r, p, "\\u wants four hexadecimal digits");
   }
-  if (p[1] && strchr("\"\\/bfnrt", p[1])) return true;
   return fail(r, p, "an unknown escape; write a backslash as \\\\");
 }
 
@@ -158,7 +165,8 @@ inline_always bool read_key(reader *r, cursor *c) {
   if (unlikely(!end)) return false;
   if (unlikely(escaped)) put_node(c, key, end, tw_node_meta(TW_KIND_ESCAPED_KEY, UNKNOWN_HASH));
   else put_node(c, key, end, tw_node_meta(TW_KIND_KEY, tw_key_hash(key, (size_t)(end - key))));
-  c->p = blank(end + 1);
+  c->p = end + 1;
+  if (unlikely(*c->p != ':')) c->p = skip_blanks(c->p);
   if (unlikely(*c->p != ':')) return fail(r, c->p, "expected ':' after a key");
   c->p = blank(c->p + 1);
   return true;
@@ -300,7 +308,7 @@ inline_always bool read_value(reader *r, cursor *c, bool *inside) {
    @return false on failure; at the end `p` is on the NUL */
 inline_always bool read_after(reader *r, cursor *c) {
   for (;;) {
-    c->p = blank(c->p);
+    if (*c->p != ',') c->p = blank(c->p);
     if (*c->p == ',' && c->closer) {
       c->p = blank(c->p + 1);
       return c->closer == ']' || read_key(r, c);

@@ -27,20 +27,23 @@ static uint64_t escaped_bytes(tw_index *index, uint64_t backslashes, uint64_t *e
 }
 
 /* Checks the sequences that begin in the step; the last may end behind it. The first bad
-   one is marked and ends all checking, for the reader stops there. */
+   one is marked and ends all checking, for the reader stops there. ASCII between them is
+   jumped over with the mask, sequences in a row are taken one after the other. */
 static uint64_t bad_utf8(tw_index *index, uint32_t at, uint64_t non_ascii) {
-  uint32_t from = at + (uint32_t)__builtin_ctzll(non_ascii);
-  uint32_t end = index->len - at < 64 ? index->len : at + 64;
-  if (from < index->utf8_from) from = index->utf8_from;
-  while (from < end) {
-    size_t size = tw_utf8_size(index->text + from, index->text + index->len);
-    if (!size) {
-      index->utf8_from = UINT32_MAX;
-      return (uint64_t)1 << (from - at);
-    }
-    from += (uint32_t)size;
+  const char *p = index->text + at, *end = index->text + index->len;
+  uint32_t from = index->utf8_from > at ? index->utf8_from - at : 0;
+  while (from < 64 && (non_ascii >> from)) {
+    from += (uint32_t)__builtin_ctzll(non_ascii >> from);
+    do {
+      size_t size = tw_utf8_size(p + from, end);
+      if (!size) {
+        index->utf8_from = UINT32_MAX;
+        return (uint64_t)1 << from;
+      }
+      from += (uint32_t)size;
+    } while (from < 64 && (non_ascii >> from & 1));
   }
-  index->utf8_from = from;
+  if (index->utf8_from < at + from) index->utf8_from = at + from;
   return 0;
 }
 

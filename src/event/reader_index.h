@@ -15,7 +15,7 @@
 /// Bytes that are indexed at a time, a multiple of 64.
 #define TW_INDEX_WINDOW 1024
 /// Marks that are written in one go, needed or not: most steps have no more.
-#define TW_INDEX_BATCH 12
+#define TW_INDEX_BATCH 10
 
 typedef struct tw_index {
   const char *text;

@@ -22,19 +22,31 @@ static inline bool is_plain(char c) {
   return (unsigned char)c >= 0x20 && (unsigned char)c < 0x80 && c != '"' && c != '\\';
 }
 
-/* The first byte that is escaped or not UTF-8. */
-static const char *skip_clean(const char *p, const char *end) {
+/* Whether the last bytes are clean, judged by the last word of a text from `begin`. It may
+   reach back over bytes that were done before; what it finds there costs time, no more. */
+static inline bool is_tail_clean(const char *begin, const char *end) {
+  uint64_t word;
+  if (end - begin < 8) return false;
+  memcpy(&word, end - 8, 8);
+  return !needs_care(word);
+}
+
+/* The first byte from `p` on that is escaped or not UTF-8. */
+static const char *skip_clean(const char *begin, const char *p, const char *end) {
   for (;;) {
     uint64_t word;
     for (; end - p >= 8; p += 8) {
       memcpy(&word, p, 8);
       if (needs_care(word)) break;
     }
+    if (end - p < 8 && is_tail_clean(begin, end)) return end;
     while (p < end && is_plain(*p)) p++;
     if (p == end || (unsigned char)*p < 0x80) return p;
-    size_t size = tw_utf8_size(p, end);
-    if (!size) return p;
-    p += size;
+    do {
+      size_t size = tw_utf8_size(p, end);
+      if (!size) return p;
+      p += size;
+    } while (p < end && (unsigned char)*p >= 0x80);
   }
 }
 
@@ -67,7 +79,7 @@ tw_status tw_write_string(tw_buffer *out, const char *bytes, size_t len, tw_erro
   bool ok = tw_buffer_reserve(out, len + 2) && tw_buffer_byte(out, '"');
   while (ok) {
     const char *run = p;
-    p = skip_clean(p, end);
+    p = skip_clean(bytes, p, end);
     ok = tw_buffer_append(out, run, (size_t)(p - run));
     if (!ok || p == end) break;
     size_t size = escape_at(out, p, end, &ok);
