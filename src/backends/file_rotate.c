@@ -79,6 +79,7 @@ static uint64_t survey(DIR *folder, const char *base, char oldest[STAMP_LEN + 1]
 static DIR *open_folder(const char *path, const char *slash) {
   if (!slash) return opendir(".");
   char *folder = tw_memdup(path, slash == path ? 1 : (size_t)(slash - path));
+  errno = ENOMEM;
   DIR *opened = folder ? opendir(folder) : NULL;
   tw_free(folder);
   return opened;
