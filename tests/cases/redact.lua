@@ -48,6 +48,22 @@ return {
       expect = [[{"context":{"email":"***"}}]],
     },
     {
+      "equal keys on the way hide nothing",
+      given = [[{"context":{"email":"first@example.org"},"context":{"id":1,"email":"second@example.org"},"context":{}}]],
+      expect = [[{"context":{"email":"***"},"context":{"id":1,"email":"***"},"context":{}}]],
+    },
+    {
+      "equal keys deep below a wildcard hide nothing",
+      processor = redact { paths = { "**.email" }, with = "remove" },
+      given = [=[{"a":[{"b":{"email":1},"b":{"email":2,"email":[{"email":3}]}}]}]=],
+      expect = [=[{"a":[{"b":{},"b":{}}]}]=],
+    },
+    {
+      "an escaped key is the same key",
+      given = [[{"context":{"\u0065mail":"ann@example.org"}}]],
+      expect = [[{"context":{"email":"***"}}]],
+    },
+    {
       "a hash is the keyed SHA-256 of the content",
       processor = hash,
       given = [[{"context":{"email":"ann@example.org"}}]],

@@ -162,6 +162,20 @@ describe("a processor", function()
 end)
 
 describe("redact", function()
+  it("leaves none of equal keys, wherever they stand", function()
+    local redact = processors.redact { paths = { "context.email" } }
+    local cases = {
+      [ [[{"context":{"email":"a@b","n":1,"email":"c@d"}}]] ] = [[{"context":{"n":1,"email":"***"}}]],
+      [ [[{"context":{"email":"a@b"},"context":{"n":1}}]] ] = [[{"context":{"email":"***"},"context":{"n":1}}]],
+      [ [[{"context":{"\u0065mail":"a@b"}}]] ] = [[{"context":{"\u0065mail":"***"}}]],
+    }
+    for given, expected in pairs(cases) do
+      local event = tw.event(given)
+      redact(event)
+      assert.are.equal(expected, tostring(event))
+    end
+  end)
+
   it("takes its key from the environment", function()
     local home = os.getenv "HOME"
     if not home or home == "" then
