@@ -3,8 +3,8 @@
 /// A Lua number holds 64 bits; a JSON number may have thirty digits. So processors that
 /// hash, move or decode values do not take them as Lua values but as text. As in
 /// path_binding.c, a path starts at the view that it is given, and places are collected
-/// before the first edit: with `**` one may lie inside another, and stand no more when its
-/// turn comes.
+/// before the first edit. With `**` one may lie inside another: when the outer one has been
+/// replaced, the edit of the inner one goes to a value that nobody sees any more.
 #include "script/path_inside.h"
 #include "script/view_inside.h"
 
