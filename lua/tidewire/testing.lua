@@ -4,6 +4,7 @@
 -- as JSON text wants the numbers' exact text, one given as a table their value and type.
 
 local tw = require "tidewire"
+local core = require "tidewire.core"
 
 local M = {}
 
@@ -112,20 +113,51 @@ local function views_of(events)
   return views
 end
 
---- Sends an event, or a list of them, through a processor.
--- Returns the events that come out, as views, and the messages of what failed on the way.
-function M.run(processor, given)
+local function run_processor(processor, given)
   local recorder, failures = M.recorder(), {}
-  local router = tw.router {
+  local router = tw.router({
     processors = { processor },
     backends = { out = recorder },
     on_failure = function(failure)
       failures[#failures + 1] = failure.message
     end,
-  }
+  })
   send_all(router, given)
   router:close()
   return views_of(recorder.events), failures
+end
+
+--- What a backend kept: a memory backend or a recorder; nil for any other.
+local function kept_by(backend)
+  if core.class(backend) == "backend" then
+    local ok, events = pcall(backend.events, backend)
+    return ok and events or nil
+  end
+  return type(backend) == "table" and type(backend.events) == "table" and views_of(backend.events) or nil
+end
+
+local function gather(router, prefix, found)
+  for name, backend in pairs(router.backends) do
+    if core.class(backend) == "router" then
+      gather(backend, prefix .. name .. "/", found)
+    else
+      found[prefix .. name] = kept_by(backend)
+    end
+  end
+  return found
+end
+
+--- Sends an event, or a list of them, through a processor or a router.
+-- A processor gives the events that come out, as views, and the messages of what failed on
+-- the way. A router gives a table: for each memory backend and recorder in its tree, by path
+-- such as "video/db", the list of all events that it has.
+function M.run(subject, given)
+  local class = core.class(subject)
+  if class ~= "router" and class ~= "tracker" then
+    return run_processor(subject, given)
+  end
+  send_all(subject, given)
+  return gather(subject, "", {})
 end
 
 local function failure_problem(case, failures)
@@ -155,7 +187,7 @@ local function result_problem(expected, got)
 end
 
 local function check(case, processor)
-  local got, failures = M.run(processor, case.given)
+  local got, failures = run_processor(processor, case.given)
   local problem = failure_problem(case, failures) or result_problem(case.expect, got)
   if problem then
     error(("%s: %s"):format(case[1], problem), 0)

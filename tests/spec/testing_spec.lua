@@ -55,6 +55,23 @@ describe("run", function()
     assert.matches("broken", failures[1])
   end)
 
+  it("gives what each memory backend and recorder of a router has, by path", function()
+    local router = tw.router({
+      route = function(event)
+        return event.n == 1 and "one" or nil
+      end,
+      backends = {
+        one = tw.router({ backends = { memory = tw.backends.memory({}), nothing = tw.backends.null({}) } }),
+        two = testing.recorder(),
+      },
+    })
+    local out = testing.run(router, { { n = 1 }, { n = 2 } })
+    assert.are.same({ 1, 0 }, { #out["one/memory"], #out.two })
+    assert.are.equal(1, out["one/memory"][1].n)
+    assert.is_nil(out["one/nothing"])
+    router:close()
+  end)
+
   it("refuses what is no event", function()
     assert.has_error(function()
       testing.run(print, "[1]")

@@ -35,12 +35,14 @@ function testing.diff(expected, got) end
 ---@return tidewire.testing.Recorder
 function testing.recorder() end
 
---- Sends an event, or a list of them, through a processor.
----@param processor tidewire.AnyProcessor
+--- Sends an event, or a list of them, through a processor or a router. A processor gives the
+--- events that come out; a router gives a table: for each memory backend and recorder in its
+--- tree, by path such as "video/db", the list of all events that it has.
+---@param subject tidewire.AnyProcessor|tidewire.Router|tidewire.Tracker
 ---@param given tidewire.testing.Event|tidewire.testing.Event[]
----@return tidewire.View[] events
----@return string[] failures  the messages of what failed on the way
-function testing.run(processor, given) end
+---@return tidewire.View[]|table<string, tidewire.View[]> events
+---@return string[]? failures  the messages of what failed in a processor
+function testing.run(subject, given) end
 
 --- The cases of a list as tests to run: `it(test.name, test.run)`.
 ---@param list tidewire.testing.Cases
