@@ -117,6 +117,7 @@ static tw_status fill_box(lua_State *L, tw_lua *lua, tw_owned *owned, const char
   tw_event *event = &owned->event;
   *event = (tw_event){.store = &owned->store, .id = &owned->store.id};
   owned->store.events = !object_only;
+  owned->is_event = object_only;
   tw_status status = object_only ? tw_store_parse_copy(&owned->store, json, len, event, error)
                                  : tw_store_json(&owned->store, json, len, &event->root, error);
   if (status) return status;
@@ -154,6 +155,7 @@ tw_status tw_view_push_made(lua_State *L, tw_lua *lua, int index, const char *ro
 tw_status tw_view_push_copy(lua_State *L, tw_lua *lua, const tw_event *event, tw_error *error) {
   tw_owned *owned = push_box(L, lua);
   tw_status status = tw_event_import(&owned->store, event, &owned->event, error);
+  owned->is_event = true;
   if (status) lua_pop(L, 1);
   else view_box(L, lua, owned);
   return status;

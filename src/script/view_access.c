@@ -14,8 +14,14 @@ static inline int push(lua_State *L, const tw_lua *lua, const tw_subject *at, tw
   return 1;
 }
 
+/* The root of a whole event; what tidewire.decode gives is none. */
+static bool is_event(lua_State *L, const tw_subject *at) {
+  const tw_view *view = lua_islightuserdata(L, 1) ? NULL : lua_touserdata(L, 1);
+  return at->node == at->event->root && (!view || !view->owned || view->owned->is_event);
+}
+
 static int push_missing(lua_State *L, const tw_subject *at, const char *key, size_t len) {
-  if (at->node == at->event->root && len == 2 && !memcmp(key, "id", 2)) {
+  if (len == 2 && !memcmp(key, "id", 2) && is_event(L, at)) {
     const char *id;
     if (tw_event_id(at->event, &id, &len)) return tw_lua_raise(L, "out of memory");
     lua_pushlstring(L, id, len);

@@ -9,6 +9,7 @@
 typedef struct tw_owned {
   tw_owner owner; ///< first
   bool open;      ///< false before it is filled and after its __gc
+  bool is_event;  ///< false: any JSON value, which has no id
   tw_store store;
   tw_event event;
 } tw_owned;
