@@ -110,48 +110,51 @@ static const uint32_t *refill(reader *r, const uint32_t *mark) {
   return mark;
 }
 
-/* The string at `start`, whose next marks are not simply its two quotes.
-   @return its closing quote, `*mark` behind it; NULL on failure */
-static __attribute__((noinline)) const char *careful_end(reader *r, const char *start,
-                                                         const uint32_t **mark, bool *escaped) {
-  const uint32_t *m = refill(r, *mark) + 1;
-  for (;; m++) {
-    m = refill(r, m);
-    const char *p = r->text + *m;
-    if (*p == '"') {
-      *mark = m + 1;
-      return p;
-    }
-    if (*p != '\\') return fail_inside(r, start, p), NULL;
-    if (!check_escape(r, p)) return NULL;
-    *escaped = true;
-  }
-}
-
-/* @return the closing quote of the string at c->p; NULL on failure */
-inline_always const char *string_end(reader *r, cursor *c, bool *escaped) {
-  const char *end = r->text + c->mark[1];
-  if (likely(*end == '"')) {
-    c->mark += 2;
-    return end;
-  }
-  const uint32_t *mark = c->mark; /* a copy, for its address leaves the registers */
-  end = careful_end(r, c->p, &mark, escaped);
-  c->mark = mark;
-  return end;
-}
-
 inline_always void put_node(cursor *c, const char *start, const char *end, uint32_t meta) {
   *c->node++ = (tw_node){start, (uint32_t)(end - start), meta};
 }
 
-inline_always bool read_string(reader *r, cursor *c) {
-  bool escaped = false;
-  const char *end = string_end(r, c, &escaped);
-  if (unlikely(!end)) return false;
-  put_node(c, c->p, end + 1, tw_node_meta(escaped ? TW_KIND_ESCAPED : TW_KIND_STRING, 1));
+/* `p` goes from the opening quote to behind the closing one. */
+inline_always void put_string(cursor *c, const char *end, tw_kind kind) {
+  const char *key = c->p + 1;
+  if (kind < TW_KIND_KEY) put_node(c, c->p, end + 1, tw_node_meta(kind, 1));
+  else if (unlikely(kind == TW_KIND_ESCAPED_KEY))
+    put_node(c, key, end, tw_node_meta(kind, UNKNOWN_HASH));
+  else put_node(c, key, end, tw_node_meta(kind, tw_key_hash(key, (size_t)(end - key))));
   c->p = end + 1;
-  return true;
+}
+
+/* A string whose next marks are not simply its two quotes: it has an escape or a fault, or
+   the index must be continued. Each kind of string has the kind with escapes behind it. */
+static __attribute__((noinline)) bool read_carefully(reader *r, cursor *c, tw_kind kind) {
+  const uint32_t *mark = refill(r, c->mark) + 1;
+  tw_kind found = kind;
+  for (;; mark++) {
+    mark = refill(r, mark);
+    const char *p = r->text + *mark;
+    if (*p == '"') {
+      c->mark = mark + 1;
+      put_string(c, p, found);
+      return true;
+    }
+    if (*p != '\\') return fail_inside(r, c->p, p);
+    if (!check_escape(r, p)) return false;
+    found = kind + 1;
+  }
+}
+
+/* @param kind  TW_KIND_STRING or TW_KIND_KEY */
+inline_always bool read_string(reader *r, cursor *c, tw_kind kind) {
+  const char *end = r->text + c->mark[1];
+  if (likely(*end == '"')) {
+    c->mark += 2;
+    put_string(c, end, kind);
+    return true;
+  }
+  cursor copy = *c; /* for a cursor whose address is taken leaves the registers */
+  bool ok = read_carefully(r, &copy, kind);
+  *c = copy;
+  return ok;
 }
 
 /* A key and its colon; `p` is at the value then. */
@@ -160,12 +163,7 @@ inline_always bool read_key(reader *r, cursor *c) {
     return fail(
         r, c->p,
         c->p[-1] == '{' ? "expected a key in quotes or '}'" : "expected a key in quotes");
-  bool escaped = false;
-  const char *key = c->p + 1, *end = string_end(r, c, &escaped);
-  if (unlikely(!end)) return false;
-  if (unlikely(escaped)) put_node(c, key, end, tw_node_meta(TW_KIND_ESCAPED_KEY, UNKNOWN_HASH));
-  else put_node(c, key, end, tw_node_meta(TW_KIND_KEY, tw_key_hash(key, (size_t)(end - key))));
-  c->p = end + 1;
+  if (unlikely(!read_string(r, c, TW_KIND_KEY))) return false;
   if (unlikely(*c->p != ':')) c->p = skip_blanks(c->p);
   if (unlikely(*c->p != ':')) return fail(r, c->p, "expected ':' after a key");
   c->p = blank(c->p + 1);
@@ -293,7 +291,7 @@ static __attribute__((cold)) bool fail_after_value(reader *r, const cursor *c) {
 inline_always bool read_value(reader *r, cursor *c, bool *inside) {
   char first = *c->p;
   *inside = false;
-  if (first == '"') return read_string(r, c);
+  if (first == '"') return read_string(r, c, TW_KIND_STRING);
   if (first == '{' || first == '[') {
     if (unlikely(!open_container(r, c))) return false;
     *inside = *c->p != c->closer;
