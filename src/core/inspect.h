@@ -20,4 +20,12 @@ void tw_router_visit_processors(tw_router *router, tw_processor_visit_fn visit, 
 /// @return whether the router chooses its backends with a route of its own
 bool tw_router_has_route(tw_router *router);
 
+/// Has everything in a tree observed: by `observer`, and besides by the observers that the
+/// tree has already. One of them that is set later takes its place.
+///
+/// @param observer  copied; its `free` is not called
+/// @param self      borrowed: outlives the tree
+tw_status tw_router_watch(tw_router *router, const tw_observer *observer, void *self,
+                          tw_error *error);
+
 #endif
