@@ -1,0 +1,15 @@
+/// exit.h: the exit statuses of the command, after sysexits.h.
+#ifndef TW_APP_EXIT_H
+#define TW_APP_EXIT_H
+
+/// When several apply to one run, the last in this list that does is reported.
+typedef enum tw_exit {
+  TW_EXIT_DONE = 0,
+  TW_EXIT_REJECTED = 65, ///< input was rejected, under --strict
+  TW_EXIT_INPUT = 66,    ///< an input cannot be read
+  TW_EXIT_OUTPUT = 74,   ///< a backend, the rejects or the dead letters failed
+  TW_EXIT_SCRIPT = 78,   ///< the script is wrong or cannot be read; nothing was routed
+  TW_EXIT_USAGE = 64     ///< the command line is wrong; nothing was done
+} tw_exit;
+
+#endif

@@ -1,0 +1,56 @@
+/// help.c: short; tidewire(1) tells the rest.
+#include "app/help.h"
+
+#include <string.h>
+
+#include "app/exit.h"
+
+static const char general[] =
+    "Usage: tidewire run [OPTION...] SCRIPT [FILE...]\n"
+    "       tidewire check [OPTION...] SCRIPT...\n"
+    "\n"
+    "Routes events, one JSON object a line, through a Lua router script.\n"
+    "\n"
+    "  run    route the lines of FILEs, or of standard input\n"
+    "  check  load scripts, open nothing, show their routers\n"
+    "\n"
+    "  -h, --help     this help; tidewire COMMAND --help tells more\n"
+    "      --version  the version\n";
+
+static const char run[] =
+    "Usage: tidewire run [OPTION...] SCRIPT [FILE...]\n"
+    "\n"
+    "Routes each line of the FILEs in order (- is standard input), or of standard\n"
+    "input, through the router that SCRIPT returns; then says what became of them.\n"
+    "\n"
+    "      --rejects FILE    append lines that are no JSON object (rejects.ndjson)\n"
+    "      --dead FILE       append events that a processor gave up (dead.ndjson)\n"
+    "      --strict          exit with 65 when a line was rejected\n"
+    "      --max-event SIZE  longest line, such as 64KiB, up to 32MiB (1MiB)\n"
+    "      --max-depth N     deepest nesting, up to 1024 (128)\n"
+    "      --json            the summary as one line of JSON, last on standard error\n"
+    "  -q, --quiet           no summary, no progress; with --json only that\n"
+    "  -h, --help            this help\n"
+    "\n"
+    "Exit status: 0 done; 64 wrong usage; 65 rejected lines under --strict;\n"
+    "66 unreadable input; 74 output failed; 78 bad script.\n";
+
+static const char check[] =
+    "Usage: tidewire check [OPTION...] SCRIPT...\n"
+    "\n"
+    "Loads each SCRIPT as run would: syntax, names, options, regular expressions.\n"
+    "Opens nothing. Prints its router as a tree, or FILE:LINE: what is wrong.\n"
+    "\n"
+    "  -q, --quiet  print nothing when all is well\n"
+    "  -h, --help   this help\n"
+    "\n"
+    "Exit status: 0 all is well; 64 wrong usage; 78 bad script.\n";
+
+void tw_help_write(FILE *to) { fputs(general, to); }
+
+int tw_help_print(const char *command) {
+  const char *text = general;
+  if (command && strcmp(command, "run") == 0) text = run;
+  if (command && strcmp(command, "check") == 0) text = check;
+  return fputs(text, stdout) < 0 || fflush(stdout) != 0 ? TW_EXIT_OUTPUT : TW_EXIT_DONE;
+}

@@ -1,0 +1,138 @@
+/// options.c: getopt_long over a table for each command.
+#include "app/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "app/exit.h"
+#include "app/help.h"
+#include "base/status.h"
+#include "base/suggest.h"
+#include "core/units.h"
+#include "event/reader.h"
+
+enum { OPT_REJECTS = 256, OPT_DEAD, OPT_STRICT, OPT_JSON, OPT_MAX_EVENT, OPT_MAX_DEPTH };
+
+static const struct option run_options[] = {
+    {"rejects", required_argument, NULL, OPT_REJECTS},
+    {"dead", required_argument, NULL, OPT_DEAD},
+    {"strict", no_argument, NULL, OPT_STRICT},
+    {"json", no_argument, NULL, OPT_JSON},
+    {"max-event", required_argument, NULL, OPT_MAX_EVENT},
+    {"max-depth", required_argument, NULL, OPT_MAX_DEPTH},
+    {"quiet", no_argument, NULL, 'q'},
+    {"help", no_argument, NULL, 'h'},
+    {0}};
+
+static const struct option check_options[] = {
+    {"quiet", no_argument, NULL, 'q'}, {"help", no_argument, NULL, 'h'}, {0}};
+
+static const tw_parsed usage = {.go_on = false, .status = TW_EXIT_USAGE};
+
+/// The largest --max-event: the hard bound of tw_limits.
+#define SIZE_BOUND ((uint64_t)32 << 20)
+
+static bool read_count(const char *text, uint64_t *out) {
+  char *end;
+  if (*text < '0' || *text > '9') return false;
+  errno = 0;
+  *out = strtoull(text, &end, 10);
+  return !*end && !errno;
+}
+
+static tw_status read_size_limit(const char *text, size_t *out, tw_error *error) {
+  uint64_t size = 0;
+  if (!tw_parse_size(text, strlen(text), &size) && !read_count(text, &size)) size = 0;
+  *out = (size_t)size;
+  if (size >= 1 && size <= SIZE_BOUND) return TW_OK;
+  return tw_fail(error, TW_EINVAL, "--max-event must be 1 to 32MiB, such as 64KiB, not \"%s\"",
+                 text);
+}
+
+static tw_status read_depth_limit(const char *text, uint32_t *out, tw_error *error) {
+  uint64_t depth = 0;
+  if (!read_count(text, &depth)) depth = 0;
+  *out = (uint32_t)depth;
+  if (depth >= 1 && depth <= TW_DEPTH_BOUND) return TW_OK;
+  return tw_fail(error, TW_EINVAL, "--max-depth must be 1 to %d, not \"%s\"", TW_DEPTH_BOUND,
+                 text);
+}
+
+static tw_status set_option(int code, const char *value, tw_options *out, tw_error *error) {
+  switch (code) {
+    case OPT_REJECTS: out->rejects = value; break;
+    case OPT_DEAD: out->dead = value; break;
+    case OPT_STRICT: out->strict = true; break;
+    case OPT_JSON: out->json = true; break;
+    case 'q': out->quiet = true; break;
+    case OPT_MAX_EVENT: return read_size_limit(value, &out->limits.max_size, error);
+    case OPT_MAX_DEPTH: return read_depth_limit(value, &out->limits.max_depth, error);
+  }
+  return TW_OK;
+}
+
+/// The option that getopt refused, without its value.
+static void refused(char **argv, char name[64]) {
+  const char *word = argv[optind - 1];
+  if (strncmp(word, "--", 2) == 0) snprintf(name, 64, "%.*s", (int)strcspn(word, "="), word);
+  else snprintf(name, 64, "-%c", optopt);
+}
+
+static void explain(tw_term *term, char **argv, const struct option *table, int code) {
+  const char *known[16], *command = argv[0], *near = NULL;
+  size_t count = 0;
+  for (; table[count].name; count++) known[count] = table[count].name;
+  char name[64];
+  refused(argv, name);
+  if (name[1] == '-') near = tw_suggest(name + 2, known, count);
+  if (code == ':')
+    tw_term_complain(term, "%s: %s needs a value; see tidewire %s --help", command, name,
+                     command);
+  else if (near && strcmp(near, name + 2) == 0)
+    tw_term_complain(term, "%s: %s takes no value", command, name);
+  else if (near)
+    tw_term_complain(term, "%s: unknown option %s; did you mean --%s?", command, name, near);
+  else
+    tw_term_complain(term, "%s: unknown option %s; see tidewire %s --help", command, name,
+                     command);
+}
+
+static tw_parsed parse(int argc, char **argv, const struct option *table, tw_term *term,
+                       tw_options *out) {
+  opterr = 0;
+  optind = 1;
+  for (;;) {
+    tw_error error;
+    int code = getopt_long(argc, argv, ":qh", table, NULL);
+    if (code == -1) break;
+    if (code == 'h') return (tw_parsed){.status = tw_help_print(argv[0])};
+    if (code == '?' || code == ':') {
+      explain(term, argv, table, code);
+      return usage;
+    }
+    if (set_option(code, optarg, out, &error)) {
+      tw_term_complain(term, "%s: %s", argv[0], error.message);
+      return usage;
+    }
+  }
+  out->operands = argv + optind;
+  out->operand_count = argc - optind;
+  if (out->operand_count) return (tw_parsed){.go_on = true};
+  tw_term_complain(term, "%s: no script given; see tidewire %s --help", argv[0], argv[0]);
+  return usage;
+}
+
+tw_parsed tw_options_run(int argc, char **argv, tw_term *term, tw_options *out) {
+  *out = (tw_options){.rejects = "rejects.ndjson", .dead = "dead.ndjson"};
+  tw_parsed parsed = parse(argc, argv, run_options, term, out);
+  if (!out->limits.max_size) out->limits.max_size = TW_MAX_EVENT;
+  if (!out->limits.max_depth) out->limits.max_depth = TW_MAX_DEPTH;
+  return parsed;
+}
+
+tw_parsed tw_options_check_command(int argc, char **argv, tw_term *term, tw_options *out) {
+  *out = (tw_options){0};
+  return parse(argc, argv, check_options, term, out);
+}

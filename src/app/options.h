@@ -1,0 +1,25 @@
+/// options.h: the command line.
+#ifndef TW_APP_OPTIONS_H
+#define TW_APP_OPTIONS_H
+
+#include "app/term.h"
+
+typedef struct tw_options {
+  const char *rejects, *dead; ///< paths
+  bool strict, quiet, json;
+  tw_limits limits;
+  char **operands; ///< borrowed from argv; NULL behind the last
+  int operand_count;
+} tw_options;
+
+/// What parsing decided: go on with the options, or end with a status.
+typedef struct tw_parsed {
+  bool go_on;
+  int status;
+} tw_parsed;
+
+/// `argv[0]` is the command's name, such as "run"; argv is put in order.
+tw_parsed tw_options_run(int argc, char **argv, tw_term *term, tw_options *out);
+tw_parsed tw_options_check_command(int argc, char **argv, tw_term *term, tw_options *out);
+
+#endif

@@ -1,0 +1,18 @@
+/// progress.h: the line that shows a run going on.
+#ifndef TW_APP_PROGRESS_H
+#define TW_APP_PROGRESS_H
+
+#include "app/tally.h"
+#include "app/term.h"
+
+typedef struct tw_progress {
+  tw_term *term;         ///< NULL: show nothing
+  uint64_t began, shown; ///< on the monotonic clock, in nanoseconds
+} tw_progress;
+
+/// @param term  borrowed, or NULL
+void tw_progress_begin(tw_progress *progress, tw_term *term);
+/// Shows how far it is, at most four times a second. Cheap otherwise.
+void tw_progress_tick(tw_progress *progress, const tw_tally *tally);
+
+#endif

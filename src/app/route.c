@@ -1,0 +1,117 @@
+/// route.c: the loop: read a block, route its lines, and flush whenever the input pauses.
+///
+/// Each event is parsed where it stands in the input's buffer and lives in one store, which
+/// is reset behind it, so that nothing is allocated for a line once the memory has grown.
+#include "app/route.h"
+
+#include "app/rejects.h"
+#include "app/signals.h"
+#include "core/inspect.h"
+
+static void reject(tw_feed *feed, const tw_line *line, const tw_error *why) {
+  feed->tally.rejected++;
+  tw_rejects_add(feed->rejects, feed->input.name, line, why);
+}
+
+static void reject_long(tw_feed *feed, const tw_line *line) {
+  tw_error why;
+  feed->tally.lines++;
+  feed->tally.read++;
+  tw_fail(&why, TW_ELIMIT, "the line has %llu bytes; the limit is %zu (--max-event)",
+          (unsigned long long)line->full, feed->input.max_line);
+  reject(feed, line, &why);
+}
+
+static bool is_blank(const tw_line *line) {
+  size_t at = 0;
+  while (at < line->len && strchr(" \t\r", line->text[at]) && line->text[at]) at++;
+  return at == line->len;
+}
+
+/// A line without memory for it, before any backend got it, is kept as a rejected one.
+static void send_event(tw_feed *feed, const tw_line *line, const tw_event *event) {
+  tw_error error;
+  uint64_t reached = 0;
+  tw_status status = tw_router_deliver(feed->router, event, TW_MORE, &reached, &error);
+  if (reached) feed->tally.routed++;
+  else if (status) reject(feed, line, &error);
+  else feed->tally.dropped++;
+  if (reached && status) {
+    feed->output_failed = true;
+    tw_term_complain(feed->term, "%s, line %llu: was not routed everywhere: %s",
+                     tw_input_title(feed->input.name), (unsigned long long)line->number,
+                     error.message);
+  }
+}
+
+static void route_line(tw_feed *feed, const tw_line *line) {
+  tw_event event;
+  tw_error error;
+  feed->tally.lines++;
+  if (line->text[0] != '{' && is_blank(line)) {
+    feed->tally.blank++;
+    return;
+  }
+  feed->tally.read++;
+  if (tw_store_parse(&feed->store, line->text, line->len, &event, &error)) {
+    reject(feed, line, &error);
+  } else {
+    send_event(feed, line, &event);
+    tw_event_end(&event);
+  }
+  tw_store_reset(&feed->store);
+}
+
+/// What the observer tells of a failed flush is not told again here.
+static void flush(tw_feed *feed) {
+  tw_error error;
+  if (tw_router_flush(feed->router, &error)) feed->output_failed = true;
+  tw_sink_flush(feed->rejects);
+  tw_sink_flush(feed->dead);
+}
+
+/// Between two blocks. @return false when the run should end
+static bool next_block(tw_feed *feed, tw_error *error) {
+  tw_progress_tick(feed->progress, &feed->tally);
+  if (!tw_input_ready(&feed->input)) {
+    flush(feed);
+    tw_signals_wait(feed->input.fd);
+  }
+  if (tw_signals_caught()) return false;
+  if (!tw_input_fill(&feed->input, error)) return true;
+  feed->input_failed = true;
+  tw_term_complain(feed->term, "%s", error->message);
+  return false;
+}
+
+static void route_lines(tw_feed *feed) {
+  tw_line line;
+  tw_error error;
+  bool more = true;
+  while (more) {
+    switch (tw_input_next(&feed->input, &line)) {
+      case TW_INPUT_LINE: route_line(feed, &line); break;
+      case TW_INPUT_LONG: reject_long(feed, &line); break;
+      case TW_INPUT_MORE: more = next_block(feed, &error); break;
+      case TW_INPUT_END: more = false; break;
+    }
+  }
+}
+
+void tw_feed_file(tw_feed *feed, const char *name) {
+  tw_error error;
+  if (tw_input_open(&feed->input, name, &error)) {
+    feed->input_failed = true;
+    tw_term_complain(feed->term, "%s", error.message);
+  } else {
+    route_lines(feed);
+  }
+  feed->tally.bytes += feed->input.offset;
+  tw_input_close(&feed->input);
+  flush(feed);
+}
+
+void tw_feed_fini(tw_feed *feed) {
+  tw_input_fini(&feed->input);
+  tw_store_fini(&feed->store);
+}

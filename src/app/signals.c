@@ -1,0 +1,41 @@
+/// signals.c: a flag, and a wait that cannot miss it.
+///
+/// A signal that comes between looking at the flag and blocking in `read` would go
+/// unnoticed until the next input. So the waiting is done in `ppoll` alone, which lets the
+/// signals in only while it waits.
+#define _GNU_SOURCE // ppoll; NOLINT(bugprone-reserved-identifier)
+#include "app/signals.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+
+static volatile sig_atomic_t caught;
+
+static void on_signal(int number) {
+  if (caught) { // the second: as if it had never been handled
+    signal(number, SIG_DFL);
+    raise(number);
+  }
+  caught = number;
+}
+
+void tw_signals_install(void) {
+  struct sigaction action = {.sa_handler = on_signal}; // without SA_RESTART
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, NULL);
+  sigaction(SIGTERM, &action, NULL);
+}
+
+int tw_signals_caught(void) { return caught; }
+
+void tw_signals_wait(int fd) {
+  sigset_t ours, before;
+  sigemptyset(&ours);
+  sigaddset(&ours, SIGINT);
+  sigaddset(&ours, SIGTERM);
+  sigprocmask(SIG_BLOCK, &ours, &before);
+  struct pollfd readable = {.fd = fd, .events = POLLIN};
+  if (!caught) ppoll(&readable, 1, NULL, &before);
+  sigprocmask(SIG_SETMASK, &before, NULL);
+}

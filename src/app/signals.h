@@ -1,0 +1,12 @@
+/// signals.h: SIGINT and SIGTERM ask the command to finish; asked twice, it ends at once.
+#ifndef TW_APP_SIGNALS_H
+#define TW_APP_SIGNALS_H
+
+/// From now on the signals are noted, and calls that block end with EINTR.
+void tw_signals_install(void);
+/// @return the signal that asked to finish, 0 if none did
+int tw_signals_caught(void);
+/// Waits until `fd` can be read or a signal has asked to finish, whichever is first.
+void tw_signals_wait(int fd);
+
+#endif

@@ -1,0 +1,161 @@
+/// summary.c: the counts of a run, gathered from the tree.
+#include "app/summary.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/kind.h"
+
+static void add_router(tw_totals *totals, const tw_router *router) {
+  tw_router_stats stats;
+  tw_router_get_stats(router, &stats);
+  totals->routers++;
+  totals->failures += stats.failed;
+  totals->dead += stats.dead;
+}
+
+static void add(void *self, const char *path, tw_backend *backend, tw_router *child) {
+  tw_totals *totals = self;
+  size_t width = strlen(path);
+  if (child) add_router(totals, child);
+  if (backend) {
+    tw_backend_stats stats;
+    tw_backend_get_stats(backend, &stats);
+    totals->sent += stats.sent;
+    totals->failed += stats.failed;
+    totals->duplicate += stats.duplicate;
+    width += strlen(tw_backend_kind_name(backend)) + 3;
+  }
+  if ((int)width > totals->width) totals->width = (int)width;
+}
+
+tw_totals tw_summary_totals(tw_router *router) {
+  tw_totals totals = {0};
+  add_router(&totals, router);
+  tw_router_visit(router, add, &totals);
+  return totals;
+}
+
+/* -------------------------------------------------------------------- text */
+
+typedef struct tw_table {
+  const tw_term *term;
+  tw_buffer *out;
+  int width;      ///< of the first column
+  bool duplicate; ///< show that column
+} tw_table;
+
+/// A number in a column; one that is bad news in colour when it is not 0.
+static void cell(const tw_table *table, uint64_t value, tw_style style) {
+  char text[TW_GROUPED_ROOM];
+  bool loud = value && style != TW_PLAIN;
+  tw_buffer_printf(table->out, "%s%14s%s", loud ? tw_term_style(table->term, style) : "",
+                   tw_grouped(value, text), loud ? tw_term_style(table->term, TW_PLAIN) : "");
+}
+
+static void row(const tw_table *table, const char *name, uint64_t value, tw_style style) {
+  tw_buffer_printf(table->out, "  %-*s", table->width, name);
+  cell(table, value, style);
+}
+
+static void backend_row(void *self, const char *path, tw_backend *backend, tw_router *child) {
+  const tw_table *table = self;
+  if (child) return;
+  char name[512];
+  tw_backend_stats stats;
+  tw_backend_get_stats(backend, &stats);
+  snprintf(name, sizeof name, "%s (%s)", path, tw_backend_kind_name(backend));
+  row(table, name, stats.sent, TW_PLAIN);
+  cell(table, stats.failed, TW_RED);
+  if (table->duplicate) cell(table, stats.duplicate, TW_PLAIN);
+  tw_buffer_byte(table->out, '\n');
+}
+
+static void show_router(const tw_table *table, const char *path, const tw_router *router) {
+  tw_router_stats stats;
+  tw_router_get_stats(router, &stats);
+  row(table, path, stats.received, TW_PLAIN);
+  cell(table, stats.dropped, TW_PLAIN);
+  cell(table, stats.unrouted, TW_PLAIN);
+  cell(table, stats.failed, TW_YELLOW);
+  cell(table, stats.dead, TW_YELLOW);
+  tw_buffer_byte(table->out, '\n');
+}
+
+static void router_row(void *self, const char *path, tw_backend *backend, tw_router *child) {
+  (void)backend;
+  if (child) show_router(self, path, child);
+}
+
+static void heading(const tw_table *table, const char *name, const char *const *columns) {
+  tw_buffer_printf(table->out, "%s%-*s", tw_term_style(table->term, TW_BOLD), table->width + 2,
+                   name);
+  for (; *columns; columns++) tw_buffer_printf(table->out, "%14s", *columns);
+  tw_buffer_printf(table->out, "%s\n", tw_term_style(table->term, TW_PLAIN));
+}
+
+static void show_tree(tw_table *table, tw_router *router, const tw_totals *totals) {
+  const char *const backends[] = {"sent", "failed", table->duplicate ? "duplicate" : NULL,
+                                  NULL};
+  const char *const routers[] = {"received", "dropped", "unrouted", "failures", "dead", NULL};
+  heading(table, "backend", backends);
+  tw_router_visit(router, backend_row, table);
+  if (totals->routers == 1 && !totals->failures && !totals->dead) return;
+  heading(table, "router", routers);
+  show_router(table, "(root)", router);
+  tw_router_visit(router, router_row, table);
+}
+
+static void note_sink(tw_buffer *out, const char *what, const tw_sink *sink) {
+  if (!sink->lines) return;
+  tw_buffer_printf(out, "%s in ", what);
+  tw_term_clean(out, sink->path);
+  if (sink->lost) tw_buffer_printf(out, ", of which %llu lost", (unsigned long long)sink->lost);
+  tw_buffer_byte(out, '\n');
+}
+
+static void show_tally(const tw_table *table, const tw_summary *summary) {
+  const tw_tally *tally = summary->tally;
+  char blank[TW_GROUPED_ROOM];
+  row(table, "read", tally->read, TW_PLAIN);
+  if (tally->blank)
+    tw_buffer_printf(table->out, "  and %s blank", tw_grouped(tally->blank, blank));
+  tw_buffer_byte(table->out, '\n');
+  row(table, "routed", tally->routed, TW_PLAIN);
+  tw_buffer_byte(table->out, '\n');
+  row(table, "dropped", tally->dropped, TW_PLAIN);
+  tw_buffer_byte(table->out, '\n');
+  row(table, "rejected", tally->rejected, TW_YELLOW);
+  tw_buffer_byte(table->out, '\n');
+}
+
+void tw_summary_text(const tw_summary *summary, const tw_term *term, tw_buffer *out) {
+  tw_totals totals = tw_summary_totals(summary->router);
+  tw_table table = {.term = term,
+                    .out = out,
+                    .width = totals.width > 12 ? totals.width : 12,
+                    .duplicate = totals.duplicate > 0};
+  const char *const columns[] = {"events", NULL};
+  char rate[TW_GROUPED_ROOM];
+  heading(&table, "input", columns);
+  show_tally(&table, summary);
+  show_tree(&table, summary->router, &totals);
+  note_sink(out, "rejected lines", summary->rejects);
+  note_sink(out, "dead letters", summary->dead);
+  double per_second =
+      summary->seconds > 0 ? (double)summary->tally->read / summary->seconds : 0;
+  tw_buffer_printf(out, "%s%.2f s, %s events/s, %.1f MB read, %.1f MB of memory\n",
+                   summary->caught ? "stopped by a signal after " : "", summary->seconds,
+                   tw_grouped((uint64_t)per_second, rate), (double)summary->tally->bytes / 1e6,
+                   (double)summary->peak / 1e6);
+}
+
+uint64_t tw_peak_memory(void) {
+  FILE *status = fopen("/proc/self/status", "re");
+  char line[128];
+  uint64_t kilobytes = 0;
+  while (status && fgets(line, sizeof line, status))
+    if (strncmp(line, "VmHWM:", 6) == 0) kilobytes = strtoull(line + 6, NULL, 10);
+  if (status) fclose(status);
+  return kilobytes * 1024;
+}

@@ -1,0 +1,106 @@
+/// summary_json.c: the same counts for programs.
+#include "app/summary.h"
+#include "core/kind.h"
+
+static void integer(tw_builder *json, const char *key, uint64_t value) {
+  tw_builder_key(json, key);
+  tw_builder_integer(json, (int64_t)value);
+}
+
+static void text(tw_builder *json, const char *key, const char *value) {
+  tw_sink_bytes(json, key, value, strlen(value));
+}
+
+/// A path that occurs once, or null.
+static void sink(tw_builder *json, const char *key, const tw_sink *from) {
+  tw_builder_key(json, key);
+  if (!from->lines) {
+    tw_builder_null(json);
+    return;
+  }
+  tw_builder_begin_object(json);
+  text(json, "path", from->path);
+  integer(json, "lines", from->lines);
+  integer(json, "lost", from->lost);
+  tw_builder_end_object(json);
+}
+
+static void backend_entry(void *self, const char *path, tw_backend *backend, tw_router *child) {
+  tw_builder *json = self;
+  if (child) return;
+  tw_backend_stats stats;
+  tw_backend_get_stats(backend, &stats);
+  tw_builder_begin_object(json);
+  text(json, "path", path);
+  text(json, "kind", tw_backend_kind_name(backend));
+  integer(json, "sent", stats.sent);
+  integer(json, "failed", stats.failed);
+  integer(json, "duplicate", stats.duplicate);
+  tw_builder_end_object(json);
+}
+
+static void router_entry(void *self, const char *path, tw_backend *backend, tw_router *child) {
+  tw_builder *json = self;
+  if (backend) return;
+  tw_router_stats stats;
+  tw_router_get_stats(child, &stats);
+  tw_builder_begin_object(json);
+  text(json, "path", path);
+  integer(json, "received", stats.received);
+  integer(json, "dropped", stats.dropped);
+  integer(json, "unrouted", stats.unrouted);
+  integer(json, "failures", stats.failed);
+  integer(json, "dead", stats.dead);
+  tw_builder_end_object(json);
+}
+
+static void tally(tw_builder *json, const tw_tally *from) {
+  integer(json, "lines", from->lines);
+  integer(json, "blank", from->blank);
+  integer(json, "read", from->read);
+  integer(json, "routed", from->routed);
+  integer(json, "dropped", from->dropped);
+  integer(json, "rejected", from->rejected);
+  integer(json, "bytes", from->bytes);
+}
+
+static void tree(tw_builder *json, tw_router *router) {
+  tw_builder_key(json, "backends");
+  tw_builder_begin_array(json);
+  tw_router_visit(router, backend_entry, json);
+  tw_builder_end_array(json);
+  tw_builder_key(json, "routers");
+  tw_builder_begin_array(json);
+  router_entry(json, "", NULL, router);
+  tw_router_visit(router, router_entry, json);
+  tw_builder_end_array(json);
+}
+
+static void measures(tw_builder *json, const tw_summary *summary) {
+  tw_builder_key(json, "seconds");
+  tw_builder_number(json, summary->seconds);
+  tw_builder_key(json, "cpu_seconds");
+  tw_builder_number(json, summary->cpu_seconds);
+  integer(json, "peak_memory", summary->peak);
+  tw_builder_key(json, "interrupted");
+  tw_builder_bool(json, summary->caught != 0);
+  integer(json, "status", (uint64_t)summary->status);
+}
+
+void tw_summary_json(const tw_summary *summary, tw_buffer *out) {
+  const char *line;
+  size_t len;
+  tw_builder *json = tw_builder_new();
+  if (!json) return;
+  tw_builder_begin_object(json);
+  text(json, "script", summary->script);
+  tally(json, summary->tally);
+  tree(json, summary->router);
+  sink(json, "rejects", summary->rejects);
+  sink(json, "dead", summary->dead);
+  measures(json, summary);
+  tw_builder_end_object(json);
+  if (!tw_builder_text(json, &line, &len, NULL) && tw_buffer_append(out, line, len))
+    tw_buffer_byte(out, '\n');
+  tw_builder_free(json);
+}

@@ -1,0 +1,80 @@
+/// term.c: standard error, written in one piece for each line.
+#include "app/term.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/// Longest message; what goes beyond is cut.
+#define SAY_ROOM 2048
+
+static bool wanted(const char *variable) {
+  const char *value = getenv(variable);
+  return value && *value;
+}
+
+void tw_term_init(tw_term *term) {
+  const char *kind = getenv("TERM");
+  bool able = kind && *kind && strcmp(kind, "dumb") != 0;
+  term->is_terminal = able && isatty(STDERR_FILENO) == 1;
+  term->colour = term->is_terminal && !wanted("NO_COLOR");
+  term->progress = false;
+}
+
+const char *tw_term_style(const tw_term *term, tw_style style) {
+  if (!term->colour) return "";
+  switch (style) {
+    case TW_PLAIN: return "\x1b[0m";
+    case TW_BOLD: return "\x1b[1m";
+    case TW_RED: return "\x1b[31m";
+    case TW_YELLOW: return "\x1b[33m";
+  }
+  return "";
+}
+
+void tw_term_clean(tw_buffer *out, const char *text) {
+  for (; *text; text++) {
+    unsigned char byte = (unsigned char)*text;
+    bool steers = byte < 0x20 || byte == 0x7f;
+    tw_buffer_append(out, steers ? "?" : text, 1);
+  }
+}
+
+void tw_term_write(tw_term *term, const tw_buffer *text) {
+  tw_term_progress(term, NULL);
+  if (text->len) fwrite(text->data, 1, text->len, stderr);
+}
+
+void tw_term_complain(tw_term *term, const char *format, ...) {
+  char message[SAY_ROOM];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(message, sizeof message, format, args);
+  va_end(args);
+  tw_buffer line = {0};
+  tw_buffer_printf(&line, "tidewire: %s", tw_term_style(term, TW_RED));
+  tw_term_clean(&line, message);
+  tw_buffer_printf(&line, "%s\n", tw_term_style(term, TW_PLAIN));
+  tw_term_write(term, &line);
+  tw_buffer_fini(&line);
+}
+
+void tw_term_progress(tw_term *term, const char *text) {
+  if (!term->is_terminal || (!text && !term->progress)) return;
+  fprintf(stderr, "\r\x1b[K%s", text ? text : "");
+  fflush(stderr);
+  term->progress = text != NULL;
+}
+
+const char *tw_grouped(uint64_t value, char out[TW_GROUPED_ROOM]) {
+  char digits[TW_GROUPED_ROOM];
+  int count = snprintf(digits, sizeof digits, "%llu", (unsigned long long)value);
+  char *to = out;
+  for (int i = 0; i < count; i++) {
+    if (i && (count - i) % 3 == 0) *to++ = ',';
+    *to++ = digits[i];
+  }
+  *to = 0;
+  return out;
+}
