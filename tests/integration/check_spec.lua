@@ -1,0 +1,90 @@
+package.path = "tests/integration/?.lua;" .. package.path
+local command = require "command"
+
+describe("tidewire check", function()
+  local folder
+
+  before_each(function() folder = command.folder() end)
+  after_each(function() folder:remove() end)
+
+  local function check(script, text)
+    folder:write(script, text)
+    return folder:tidewire("check " .. script)
+  end
+
+  it("shows_the_tree_of_a_good_script_and_opens_nothing", function()
+    local got = check(
+      "good.lua",
+      [[
+      local tw = require "tidewire"
+      return tw.router {
+        processors = {
+          tw.processors.allowlist { "a" },
+          { function() end, name = "careful", on_error = "dead_letter" },
+        },
+        route = function() return "video" end,
+        backends = {
+          archive = tw.backends.file { path = "out/archive.ndjson" },
+          video = tw.router {
+            processors = { { function() end, name = "geo", on_error = "drop" } },
+            backends = { db = tw.backends.sqlite { path = "video.db" } },
+          },
+        },
+      }]]
+    )
+    assert.equal(0, got.status)
+    assert.equal("", got.err)
+    assert.equal(
+      [[
+good.lua: ok
+  processor allowlist (on error: drop)
+  processor careful (on error: dead letter)
+  route
+  archive: file
+  video: router
+    processor geo (on error: drop)
+    db: sqlite
+]],
+      got.out
+    )
+    assert.is_nil(folder:read "video.db")
+    assert.is_nil(folder:read "out/archive.ndjson")
+  end)
+
+  it("says_nothing_when_quiet", function()
+    folder:write("good.lua", command.copy)
+    local got = folder:tidewire "check --quiet good.lua"
+    assert.equal(0, got.status)
+    assert.equal("", got.out .. got.err)
+  end)
+
+  it("tells_file_line_and_message_of_what_is_wrong", function()
+    local head = 'local tw = require "tidewire"\nreturn tw.router {\n'
+    local wrong = {
+      { "return (\n", "bad.lua:2: " },
+      { "error 'stop'\n", "bad.lua:1: stop" },
+      { "return 7\n", "bad.lua:" },
+      { head .. "  backends = { out = tw.backends.file { pth = 'x' } },\n}\n", 'bad.lua:3: .*pth.*mean "path"' },
+      { head .. "  processors = { tw.processors.regex_filter { allow = { '(' } } },\n}\n", "bad.lua:3: .*%(" },
+      { head .. "  processors = { 7 },\n}\n", "bad.lua:.*processors%[1%]" },
+      { head .. "  backends = { out = {} },\n}\n", "bad.lua:.*out" },
+      { 'require "no.such.module"\n', "bad.lua:1: .*no.such.module" },
+    }
+    for i, case in ipairs(wrong) do
+      local got = check("bad.lua", case[1])
+      assert.equal(78, got.status, i)
+      assert.equal("", got.out)
+      assert.truthy(got.err:find("^" .. case[2]), i .. ": " .. got.err)
+    end
+  end)
+
+  it("looks_at_every_script_and_tells_each", function()
+    folder:write("good.lua", command.copy)
+    folder:write("bad.lua", "return (\n")
+    local got = folder:tidewire "check bad.lua missing.lua good.lua"
+    assert.equal(78, got.status)
+    assert.truthy(got.out:find("good.lua: ok", 1, true))
+    assert.truthy(got.err:find("bad.lua:2: ", 1, true))
+    assert.truthy(got.err:find("missing.lua: ", 1, true))
+  end)
+end)
