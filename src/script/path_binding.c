@@ -60,9 +60,27 @@ static tw_event *check_view(lua_State *L, tw_lua *lua, tw_ref *from) {
   return event;
 }
 
-static int raise_at_path(lua_State *L, const char *reason) {
+/* The text of the path object at stack index 1, which keeps it. */
+static const char *path_text(lua_State *L) {
   lua_getiuservalue(L, 1, 1);
-  return tw_lua_raise(L, "%s: %s", lua_tostring(L, -1), reason);
+  const char *text = lua_tostring(L, -1);
+  lua_pop(L, 1);
+  return text;
+}
+
+static int raise_at_path(lua_State *L, const char *reason) {
+  return tw_lua_raise(L, "%s: %s", path_text(L), reason);
+}
+
+/* Makes the value at `index` a value of the store, for a place `depth` containers deep. */
+static tw_ref store_value(lua_State *L, tw_lua *lua, int index, uint32_t depth,
+                          tw_event *event) {
+  tw_ref value;
+  tw_error error;
+  index = lua_absindex(L, index);
+  if (tw_value_store_at(L, lua, index, path_text(L), depth, event, &value, &error))
+    tw_lua_raise(L, "%s", error.message);
+  return value;
 }
 
 /* ----------------------------------------------------- the event layer, from a node */
@@ -139,10 +157,8 @@ static void assign_place(lua_State *L, tw_lua *lua, int index, tw_event *event,
   if (lua_isnil(L, index)) {
     status = tw_place_delete(event, place, &error);
   } else {
-    tw_ref value;
     uint32_t depth = tw_view_depth(event, place->parent);
-    status = tw_value_store_at(L, lua, index, "", depth, event, &value, &error);
-    if (!status) status = tw_place_put(event, place, value, &error);
+    status = tw_place_put(event, place, store_value(L, lua, index, depth, event), &error);
   }
   if (status) raise_at_path(L, error.message);
 }
@@ -194,13 +210,11 @@ static int path_remove(lua_State *L) {
 static void set_one(lua_State *L, tw_lua *lua, tw_event *event, tw_ref from,
                     const tw_path *path) {
   tw_error error;
-  tw_ref value;
   uint32_t depth = tw_view_depth(event, from) + path->count - 1;
   if (depth > event->store->limits.max_depth)
     raise_at_path(L, "nested deeper than the limit of the event allows");
-  tw_status status = tw_value_store_at(L, lua, 3, "", depth, event, &value, &error);
-  if (!status) status = put_from(event, from, path, value, &error);
-  if (status) raise_at_path(L, error.message);
+  tw_ref value = store_value(L, lua, 3, depth, event);
+  if (put_from(event, from, path, value, &error)) raise_at_path(L, error.message);
 }
 
 static lua_Integer set_matches(lua_State *L, tw_lua *lua, tw_event *event, tw_ref from,

@@ -34,6 +34,11 @@ static tw_status store_string(lua_State *L, int index, const char *root, tw_stor
   return prefixed(status, root, error);
 }
 
+static tw_status too_deep(const char *root, tw_error *error) {
+  return tw_fail(error, TW_ELIMIT, "%s: nested deeper than the limit of the event allows",
+                 *root ? root : "value");
+}
+
 /* The containers around the place count towards the depth that the store allows. */
 static tw_status store_text(tw_store *store, const tw_buffer *text, uint32_t depth,
                             const char *root, tw_ref *out, tw_error *error) {
@@ -41,6 +46,7 @@ static tw_status store_text(tw_store *store, const tw_buffer *text, uint32_t dep
   store->limits.max_depth = allowed - depth;
   tw_status status = tw_store_json(store, text->data, text->len, out, error);
   store->limits.max_depth = allowed;
+  if (status == TW_ELIMIT && text->len <= store->limits.max_size) return too_deep(root, error);
   return prefixed(status, root, error);
 }
 
@@ -48,9 +54,7 @@ static tw_status store_container(lua_State *L, tw_lua *lua, int index, const cha
                                  uint32_t depth, tw_store *store, tw_ref *out,
                                  tw_error *error) {
   tw_buffer *text = tw_lua_scratch(L, lua);
-  if (depth >= store->limits.max_depth)
-    return tw_fail(error, TW_ELIMIT, "%s: nested deeper than the limit of the event allows",
-                   *root ? root : "value");
+  if (depth >= store->limits.max_depth) return too_deep(root, error);
   tw_status status =
       tw_value_write_depth(L, lua, index, root, store->limits.max_depth - depth, text, error);
   return status ? status : store_text(store, text, depth, root, out, error);

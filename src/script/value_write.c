@@ -164,7 +164,8 @@ static tw_status write_scattered(writer *w, int table, frame *f) {
     return refuse_key(w, -2, f->outer);
   }
   if (count != length)
-    return refuse(w, f->outer, TW_ETYPE, "a list with holes cannot be part of an event");
+    return refuse(w, f->outer, TW_ETYPE,
+                  "a list with holes cannot be part of an event; fill them with tidewire.null");
   for (f->index = 1; f->index <= count; f->index++) {
     lua_rawgeti(L, table, f->index);
     if (f->index > 1 && !put(w, ",", 1)) return tw_no_memory(w->error);
