@@ -19,11 +19,13 @@ static _Atomic uint64_t last_time;
 /* Random bytes of this thread. A fork copies them, so the child must throw them away:
    `forks` counts how often that was so. */
 static atomic_uint forks;
-static _Thread_local struct {
+
+typedef struct random_pool {
   unsigned forks;
   uint32_t left;
   uint64_t words[32];
-} pool;
+} random_pool;
+static __thread random_pool pool;
 
 static void count_fork(void) { atomic_fetch_add(&forks, 1); }
 static void watch_forks(void) { pthread_atfork(NULL, NULL, count_fork); }

@@ -4,7 +4,6 @@
  * the integer m and the power of ten are both exact doubles: m <= 2^53, |e| <= 22. Reading
  * (Clinger) and writing both use it for the numbers that events hold in practice, and libc,
  * told to use the C locale, for the others. */
-#define _GNU_SOURCE /* strtod_l */
 #include <float.h>
 #include <locale.h>
 #include <math.h>
@@ -20,8 +19,21 @@ static const double powers_of_ten[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6, 
                                        1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                        1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
-/* The C locale. glibc hands out a constant; elsewhere it may be memory to free. */
-static locale_t c_locale(void) { return newlocale(LC_ALL_MASK, "C", (locale_t)0); }
+/* The thread's locale while libc is to write and read points, not commas. glibc hands out a
+   constant as the C locale; elsewhere it may be memory to free. */
+typedef struct c_locale {
+  locale_t c, before;
+} c_locale;
+
+static c_locale enter_c_locale(void) {
+  locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+  return (c_locale){c, uselocale(c)};
+}
+
+static void leave_c_locale(c_locale locale) {
+  uselocale(locale.before);
+  if (locale.c) freelocale(locale.c);
+}
 
 /* ---------------------------------------------------------------- integers */
 
@@ -100,9 +112,9 @@ static double read_slowly(const char *text, size_t len) {
     room[len] = '\0';
     text = room;
   }
-  locale_t locale = c_locale();
-  double value = strtod_l(text, NULL, locale);
-  freelocale(locale);
+  c_locale locale = enter_c_locale();
+  double value = strtod(text, NULL);
+  leave_c_locale(locale);
   return value;
 }
 
@@ -170,14 +182,13 @@ static size_t write_above(double value, char *out) {
 /* A decimal of up to fifteen digits is found again among doubles, so with fifteen the
    shortest comes out; subnormals alone may need fewer than they show. */
 static size_t write_slowly(double value, char *out) {
-  locale_t locale = c_locale(), before = uselocale(locale);
+  c_locale locale = enter_c_locale();
   size_t len = 0;
   for (int digits = fabs(value) < DBL_MIN ? 1 : 15; !len && digits <= 16; digits++)
     len = write_digits_of(value, digits, out);
   if (!len) len = write_above(value, out);
   if (!len) len = write_digits_of(value, 17, out);
-  uselocale(before);
-  freelocale(locale);
+  leave_c_locale(locale);
   if (strpbrk(out, ".e")) return len;
   memcpy(out + len, ".0", 3);
   return len + 2;

@@ -20,8 +20,6 @@
 #define likely(x)     __builtin_expect(!!(x), 1)
 #define unlikely(x)   __builtin_expect(!!(x), 0)
 
-/* The hash of a key with escapes: no key without escapes has it. */
-#define UNKNOWN_HASH 0xfffffffu
 /* Longer texts would overflow the size of a subtree. */
 #define LENGTH_BOUND ((size_t)1 << 28)
 
@@ -119,7 +117,7 @@ inline_always void put_string(cursor *c, const char *end, tw_kind kind) {
   const char *key = c->p + 1;
   if (kind < TW_KIND_KEY) put_node(c, c->p, end + 1, tw_node_meta(kind, 1));
   else if (unlikely(kind == TW_KIND_ESCAPED_KEY))
-    put_node(c, key, end, tw_node_meta(kind, UNKNOWN_HASH));
+    put_node(c, key, end, tw_node_meta(kind, TW_UNKNOWN_HASH));
   else put_node(c, key, end, tw_node_meta(kind, tw_key_hash(key, (size_t)(end - key))));
   c->p = end + 1;
 }

@@ -18,7 +18,11 @@ static inline size_t tw_reader_bound(size_t len) {
   return (len + (len < TW_DEPTH_BOUND ? len : TW_DEPTH_BOUND)) / 2 + 2;
 }
 
-/// Reads one JSON value with white space around it.
+/// The hash in the node of a key with escapes, which no other key has: compare it unescaped.
+#define TW_UNKNOWN_HASH 0xfffffffu
+
+/// Reads one JSON value with white space around it. An escape of a lone surrogate is kept,
+/// as the grammar allows it; raw bytes are UTF-8 without surrogates.
 ///
 /// @param text   `len` bytes and TW_PADDING; the nodes point into it
 /// @param nodes  room for tw_reader_bound(len)

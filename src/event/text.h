@@ -27,7 +27,8 @@ size_t tw_write_integer(int64_t value, char out[TW_NUMBER_ROOM]);
 size_t tw_write_number(double value, char out[TW_NUMBER_ROOM]);
 /// Reads a JSON integer. @return false when it does not fit
 bool tw_read_integer(const char *text, size_t len, int64_t *out);
-/// Reads any JSON number, correctly rounded, whatever the locale.
+/// Reads any JSON number, correctly rounded, whatever the locale. The byte behind it is
+/// readable and none of it, as in JSON text.
 double tw_read_number(const char *text, size_t len);
 
 #endif
