@@ -100,14 +100,14 @@ static bool only_comma(const char *text, const char *end) {
   return text < end && *text == ',' && skip_space(text + 1) == end;
 }
 
-/* Whether the slot behind `slot` follows it in the text too. */
+/* Whether the slot behind `slot` follows it in the text too. Nodes of later values may follow
+   the last member's in number, but not in the text. */
 static bool follows(const renderer *r, const style *s, const tw_box *box, const tw_slot *slot) {
   const tw_node *value = r->nodes + slot->value;
   tw_ref next = slot->value + tw_node_size(value);
-  if (!was_here(s, slot->value)) return false;
+  if (!was_here(s, slot->value) || next >= s->end) return false;
   if (box->is_array)
-    return slot[1].value == next && next < s->end &&
-           only_comma(value->text + value->len, r->nodes[next].text);
+    return slot[1].value == next && only_comma(value->text + value->len, r->nodes[next].text);
   return was_here(s, slot->key) && slot->value == slot->key + 1 && slot[1].key == next &&
          slot[1].value == next + 1;
 }

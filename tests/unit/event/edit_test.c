@@ -205,8 +205,8 @@ static void a_detached_value_stays_readable_and_can_move(void **state) {
   assert_int_equal(tw_event_delete(&event, event.root, "a", 1, &error), TW_OK);
   assert_int_equal(tw_event_count(&event, inner), 2);
   assert_true(tw_event_at(&event, inner, 0, &deep));
-  assert_int_equal(tw_event_put(&event, event.root, "b", 1, inner, &error), TW_OK);
-  check_text(&event, "{\"b\":[[1, 2],3]}");
+  assert_int_equal(tw_event_put(&event, event.root, "new", 3, inner, &error), TW_OK);
+  check_text(&event, "{\"b\":0,\"new\":[[1, 2],3]}");
   tw_ref one, two, three;
   assert_true(tw_event_at(&event, deep, 0, &one));
   assert_true(tw_event_at(&event, deep, 1, &two));
@@ -214,7 +214,7 @@ static void a_detached_value_stays_readable_and_can_move(void **state) {
   assert_int_equal(tw_event_put_at(&event, inner, 0, one, &error), TW_OK);
   assert_int_equal(tw_event_put_at(&event, inner, 1, two, &error), TW_OK);
   assert_int_equal(tw_event_put_at(&event, inner, 2, three, &error), TW_OK);
-  check_text(&event, "{\"b\":[1, 2,3]}");
+  check_text(&event, "{\"b\":0,\"new\":[1, 2,3]}");
   tw_event_end(&event);
   tw_store_fini(&store);
 }
