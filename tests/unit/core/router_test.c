@@ -321,7 +321,7 @@ static void a_route_chooses_among_more_ports_than_fit_a_small_set(void **state) 
   static const tw_route_ops ops = {route_by_field, NULL};
   static probe_log log;
   static probe probes[300];
-  static char names[300][8];
+  static char names[300][16];
   tw_router *router = new_router();
   for (int i = 0; i < 300; i++) {
     snprintf(names[i], sizeof names[i], "b%03d", i);
