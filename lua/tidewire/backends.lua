@@ -8,10 +8,10 @@ local KINDS = { "file", "memory", "null", "sqlite", "stdout" }
 local M = {}
 
 for _, kind in ipairs(KINDS) do
-  M[kind] = function(options)
+  M[kind] = core.entry(function(options)
     declare.optional(kind .. ": options", options, "table")
     return core.new_backend(kind, options)
-  end
+  end)
 end
 
 return setmetatable(M, {

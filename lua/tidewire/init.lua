@@ -9,9 +9,9 @@ local tw, core = ...
 local tracker = require "tidewire.tracker"
 local tree = require "tidewire.router"
 
-tw.router = tree.router
-tw.on_error = tree.on_error
-tw.tracker = tracker.tracker
+tw.router = core.entry(tree.router)
+tw.on_error = core.entry(tree.on_error)
+tw.tracker = core.entry(tracker.tracker)
 tw.register_tracker = core.register_tracker
 tw.unregister_tracker = core.unregister_tracker
 tw.get_tracker = core.get_tracker

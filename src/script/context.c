@@ -162,8 +162,8 @@ static int call_get(lua_State *L) {
   if (!found)
     return luaL_error(L,
                       "context_locator: get must return a context made with "
-                      "tidewire.context(), not a %s",
-                      luaL_typename(L, 3));
+                      "tidewire.context(), not %s",
+                      tw_lua_describe(L, 3));
   to->context = tw_context_ref(found->context);
   return 0;
 }

@@ -57,7 +57,7 @@ static int call_processor(lua_State *L) {
   tw_ref ref;
   tw_event *event = tw_view_get(L, lua, 2, &ref);
   if (!event || ref != event->root)
-    return tw_lua_misuse(L, "event must be an event, not a %s", luaL_typename(L, 2));
+    return tw_lua_misuse(L, "event must be an event, not %s", tw_lua_describe(L, 2));
   tw_error error = {0};
   const tw_processor *processor = self->processor;
   switch (processor->ops->process(processor->self, event, NULL, &error)) {

@@ -41,6 +41,14 @@ static void push_where(lua_State *L) {
   lua_pushliteral(L, "");
 }
 
+const char *tw_lua_describe(lua_State *L, int index) {
+  static const char *const words[] = {"nil",        "a boolean",  "a userdata",
+                                      "a number",   "a string",   "a table",
+                                      "a function", "a userdata", "a coroutine"};
+  int type = lua_type(L, index);
+  return words[type == LUA_TNONE ? LUA_TNIL : type];
+}
+
 int tw_lua_misuse(lua_State *L, const char *format, ...) {
   char message[sizeof((tw_error *)0)->message];
   va_list args;

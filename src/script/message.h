@@ -7,6 +7,9 @@
 /// Writes the one line of an error text that says what is wrong: `file:line: what`.
 void tw_message_line(const char *text, char *out, size_t room);
 
+/// What a value is, for messages: "nil", "a string".
+const char *tw_lua_describe(lua_State *L, int index);
+
 /// Raises a misuse at the line of the caller: the nearest function that is neither C nor
 /// of the Lua library.
 int tw_lua_misuse(lua_State *L, const char *format, ...) TW_PRINTF(2, 3);

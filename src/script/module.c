@@ -42,6 +42,23 @@ static int class_of(lua_State *L) {
   return 0;
 }
 
+static int call_entry(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+/* entry(function) -> the same as a C function: `return tidewire.router {` is a tail call,
+   which would leave no line of the caller for messages if it went to a function in Lua */
+static int entry(lua_State *L) {
+  lua_settop(L, 1);
+  lua_pushlightuserdata(L, tw_lua_self(L));
+  lua_insert(L, 1);
+  lua_pushcclosure(L, call_entry, 2);
+  return 1;
+}
+
 /* callable(value): a function, or something with __call */
 static int callable(lua_State *L) {
   bool is = lua_isfunction(L, 1) || luaL_getmetafield(L, 1, "__call") != LUA_TNIL;
@@ -93,9 +110,9 @@ static const tw_embedded *preload_all(lua_State *L, tw_lua *lua) {
 }
 
 static void open_core(lua_State *L, tw_lua *lua) {
-  static const luaL_Reg functions[] = {{"misuse", misuse},  {"suggest", suggest},
-                                       {"class", class_of}, {"callable", callable},
-                                       {"where", where},    {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"misuse", misuse}, {"suggest", suggest}, {"class", class_of}, {"callable", callable},
+      {"where", where},   {"entry", entry},     {NULL, NULL}};
   lua_newtable(L);
   tw_lua_setfuncs(L, lua, functions);
   tw_open_router(L, lua);

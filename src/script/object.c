@@ -49,8 +49,8 @@ tw_handle *tw_handle_check(lua_State *L, tw_lua *lua, int index, tw_class class_
                            const char *name) {
   tw_handle *handle = tw_handle_test(L, lua, index, class_);
   if (!handle)
-    tw_lua_misuse(L, "%s must be a %s, not a %s", name, class_names[class_],
-                  luaL_typename(L, index));
+    tw_lua_misuse(L, "%s must be a %s, not %s", name, class_names[class_],
+                  tw_lua_describe(L, index));
   return handle;
 }
 
@@ -118,7 +118,7 @@ const char *tw_lua_check_json(lua_State *L, tw_lua *lua, int index, const char *
   *len = 2;
   if (lua_isnoneornil(L, index)) return "{}";
   if (!lua_istable(L, index) && !tw_view_is(L, lua, index))
-    tw_lua_misuse(L, "%s must be a table, not a %s", name, luaL_typename(L, index));
+    tw_lua_misuse(L, "%s must be a table, not %s", name, tw_lua_describe(L, index));
   tw_view_get(L, lua, index, &(tw_ref){0}); /* raises when the event has ended */
   tw_error error = {0};
   tw_buffer *text = tw_lua_scratch(L, lua);
@@ -130,7 +130,7 @@ const char *tw_lua_check_json(lua_State *L, tw_lua *lua, int index, const char *
 
 const char *tw_lua_check_name(lua_State *L, int index) {
   if (lua_type(L, index) != LUA_TSTRING)
-    tw_lua_misuse(L, "name must be a string, not a %s", luaL_typename(L, index));
+    tw_lua_misuse(L, "name must be a string, not %s", tw_lua_describe(L, index));
   return lua_tostring(L, index);
 }
 

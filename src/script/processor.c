@@ -2,6 +2,7 @@
    told by their type alone; all else is taken over in a protected call. */
 #include "script/processor.h"
 
+#include "script/message.h"
 #include "script/value.h"
 #include "script/view.h"
 
@@ -15,8 +16,8 @@ typedef struct result {
 
 static tw_verdict refuse(lua_State *L, result *to, int index, const char *what) {
   tw_fail(to->error, TW_ETYPE,
-          "%s is a %s; return nothing to go on, an event or a list of events, or false to drop",
-          what, luaL_typename(L, index));
+          "%s is %s; return nothing to go on, an event or a list of events, or false to drop",
+          what, tw_lua_describe(L, index));
   return TW_FAIL;
 }
 

@@ -1,9 +1,11 @@
 #include "script/processor.h"
 
+#include "script/message.h"
+
 static tw_status add_name(lua_State *L, int index, tw_targets *targets, tw_error *error) {
   if (lua_type(L, index) != LUA_TSTRING)
-    return tw_fail(error, TW_ETYPE, "route returned a %s; return the names of backends",
-                   luaL_typename(L, index));
+    return tw_fail(error, TW_ETYPE, "route returned %s; return the names of backends",
+                   tw_lua_describe(L, index));
   size_t len;
   const char *name = lua_tolstring(L, index, &len);
   return tw_targets_add(targets, name, len, error);

@@ -85,15 +85,6 @@ static tw_status open_state(tw_script *script, const char *path, tw_error *error
 
 /* --------------------------------------------------------------- messages */
 
-/* `loadfile` of a missing file says so without a position; all else begins with one. */
-static tw_status describe(int status, const char *path, const char *text, tw_error *error) {
-  if (status == LUA_ERRMEM) return tw_no_memory(error);
-  char line[sizeof error->message];
-  tw_message_line(text ? text : "an error that has no text", line, sizeof line);
-  if (status == LUA_ERRFILE) return tw_fail(error, TW_EIO, "%s: %s", path, strerror(errno));
-  return tw_fail(error, TW_ESCRIPT, "%s", line);
-}
-
 /* @return whether the message begins with `name:line: ` */
 static bool has_position(const char *message) {
   const char *at = message;
@@ -135,26 +126,56 @@ static tw_status keep_router(tw_script *script, const char *path, tw_error *erro
   if (tw_gate_pcall(script->gate, L, 2, 0, error) != TW_RETURNED) return error->code;
   if (script->router) return TW_OK;
   return tw_fail(error, TW_ESCRIPT,
-                 "%s: the script must return a router, not a %s: end it with "
+                 "%s: the script must return a router, not %s: end it with "
                  "`return tw.router { … }`",
-                 path, luaL_typename(L, -1));
+                 path, tw_lua_describe(L, -1));
+}
+
+typedef struct loading {
+  const char *path;
+  int status, problem; /* of luaL_loadfilex, and its errno */
+} loading;
+
+/* Leaves the chunk, or what is wrong with it. */
+static int load_file(lua_State *L) {
+  loading *file = lua_touserdata(L, 1);
+  errno = 0;
+  file->status = luaL_loadfilex(L, file->path, "t");
+  file->problem = errno;
+  return 1;
+}
+
+/* A file that is missing is told without a position; all else begins with one. */
+static tw_status describe(lua_State *L, const loading *file, tw_error *error) {
+  if (file->status == LUA_ERRMEM) return tw_no_memory(error);
+  if (file->status == LUA_ERRFILE)
+    return tw_fail(error, TW_EIO, "%s: %s", file->path, strerror(file->problem));
+  char line[sizeof error->message];
+  tw_message_line(lua_tostring(L, -1), line, sizeof line);
+  return tw_fail(error, TW_ESCRIPT, "%s", line);
+}
+
+static tw_status outcome_of(tw_outcome outcome, const char *path, tw_error *error) {
+  switch (outcome) {
+    case TW_RETURNED: return TW_OK;
+    case TW_DROPPED:
+      return tw_fail(error, TW_ESCRIPT, "%s: tidewire.drop() outside of a processor", path);
+    case TW_RAISED: break;
+  }
+  if (error->code == TW_ESCRIPT) add_hint(path, error);
+  return error->code;
 }
 
 static tw_status run(tw_script *script, const char *path, tw_error *error) {
   lua_State *L = script->L;
   tw_gate *gate = script->gate;
+  loading file = {path, LUA_OK, 0};
   tw_gate_push_handler(L, gate);
-  errno = 0;
-  int status = luaL_loadfilex(L, path, "t");
-  if (status != LUA_OK) return describe(status, path, lua_tostring(L, -1), error);
-  switch (tw_gate_pcall(gate, L, 0, 1, error)) {
-    case TW_RETURNED: break;
-    case TW_DROPPED:
-      return tw_fail(error, TW_ESCRIPT, "%s: tidewire.drop() outside of a processor", path);
-    case TW_RAISED:
-      if (error->code == TW_ESCRIPT) add_hint(path, error);
-      return error->code;
-  }
+  tw_outcome outcome = tw_gate_run(gate, L, load_file, &file, 1, error);
+  if (outcome != TW_RETURNED) return outcome_of(outcome, path, error);
+  if (file.status != LUA_OK) return describe(L, &file, error);
+  outcome = tw_gate_pcall(gate, L, 0, 1, error);
+  if (outcome != TW_RETURNED) return outcome_of(outcome, path, error);
   return keep_router(script, path, error);
 }
 

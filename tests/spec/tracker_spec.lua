@@ -306,7 +306,7 @@ describe("the registry", function()
   end)
 
   it("raises for an unknown tracker and lists the known", function()
-    tw.register_tracker(tracker_of(), "other")
+    tw.register_tracker((tracker_of()), "other")
     local ok, message = pcall(function()
       local found = tw.get_tracker "nobody"
       return found
@@ -326,7 +326,7 @@ describe("the registry", function()
   end)
 
   it("replaces a tracker of the same name", function()
-    tw.register_tracker(tracker_of())
+    tw.register_tracker((tracker_of()))
     local second = tracker_of()
     tw.register_tracker(second)
     assert.are.equal(second, tw.get_tracker())

@@ -172,7 +172,7 @@ static void what_is_wrong_in_a_script_is_told_with_file_and_line(void **state) {
       {"error('mine')", ":1: mine"},
       {"error('bare', 0)", ": bare"},
       {"error({})", ": table"},
-      {"", ": the script must return a router, not a nil: end it with `return tw.router"},
+      {"", ": the script must return a router, not nil: end it with `return tw.router"},
       {"return 7", ": the script must return a router, not a number: end it with"},
       {HEAD "return tw.tracker {}", ": the script must return a router, not a userdata"},
       {HEAD "return tw.router {\n procesors = {} }",
@@ -182,7 +182,7 @@ static void what_is_wrong_in_a_script_is_told_with_file_and_line(void **state) {
       {HEAD "tw.emit('a')", ":2: emit: the script is still loading"},
       {HEAD "tw.drop()", ": tidewire.drop() outside of a processor"},
       {"require 'nowhere'", ":1: module 'nowhere' not found; require looks beside the script"},
-      {"\27Lua", ": attempt to load a binary chunk (mode is 't')"},
+      {"\033Lua", ": attempt to load a binary chunk (mode is 't')"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     write_file("wrong.lua", cases[i].text);
@@ -349,7 +349,7 @@ static void loading_survives_any_failing_allocation(void **state) {
   write_file("full.lua", FULL);
   size_t live = tw_oom_live();
   bool failed = true;
-  for (size_t n = 0; failed; n += n < 200 ? 1 : 7) {
+  for (size_t n = 0; failed; n++) {
     tw_script *script;
     tw_oom_fail_at(n);
     tw_status status = tw_script_load(path_of("full.lua"), &script, NULL);
