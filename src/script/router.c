@@ -260,11 +260,21 @@ static void revive_tree(lua_State *L, tw_lua *lua, int self) {
   lua_settop(L, holds - 1);
 }
 
+static int revive(lua_State *L) {
+  revive_tree(L, lua_touserdata(L, 2), 1);
+  return 0;
+}
+
+/* Without memory to revive, the router goes all the same; its last flush fails then. */
 int tw_lua_finalize_tree(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
   tw_handle *self = lua_touserdata(L, 1);
   if (!self || !self->router) return 0;
-  revive_tree(L, lua, 1);
+  lua_pushcfunction(L, revive);
+  lua_pushvalue(L, 1);
+  lua_pushlightuserdata(L, lua);
+  lua_pcall(L, 2, 0, 0);
+  lua_settop(L, 1);
   lua_State *outer = tw_gate_into(lua->gate, L);
   tw_router *router = self->router;
   self->router = NULL;

@@ -152,7 +152,9 @@ static tw_status describe(lua_State *L, const loading *file, tw_error *error) {
     return tw_fail(error, TW_EIO, "%s: %s", file->path, strerror(file->problem));
   char line[sizeof error->message];
   tw_message_line(lua_tostring(L, -1), line, sizeof line);
-  return tw_fail(error, TW_ESCRIPT, "%s", line);
+  tw_fail(error, TW_ESCRIPT, "%s", line);
+  add_hint(file->path, error);
+  return error->code;
 }
 
 static tw_status outcome_of(tw_outcome outcome, const char *path, tw_error *error) {
