@@ -198,10 +198,11 @@ tw_status tw_event_delete(tw_event *event, tw_ref object, const char *key, size_
   return TW_OK;
 }
 
+/* An empty object may become an array, but not the event itself. */
 static tw_status check_array(const tw_event *event, tw_ref array, tw_error *error) {
   tw_kind kind = tw_node_kind(event->store->nodes + array);
-  if (tw_kind_is_container(kind) &&
-      (tw_event_is_array(event, array) || !tw_event_count(event, array)))
+  if (tw_kind_is_container(kind) && (tw_event_is_array(event, array) ||
+                                     (array != event->root && !tw_event_count(event, array))))
     return TW_OK;
   return tw_fail(error, TW_ETYPE, "%s has no elements: an array is needed",
                  tw_kind_is_container(kind) ? "an object" : "a scalar");

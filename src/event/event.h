@@ -198,7 +198,7 @@ tw_status tw_event_put(tw_event *event, tw_ref object, const char *key, size_t l
 tw_status tw_event_delete(tw_event *event, tw_ref object, const char *key, size_t len,
                           tw_error *error);
 /// Sets element `index`; at the array's length it appends; beyond is TW_EINVAL.
-/// An empty object becomes an array.
+/// An empty object becomes an array, unless it is the root.
 tw_status tw_event_put_at(tw_event *event, tw_ref array, uint32_t index, tw_ref value,
                           tw_error *error);
 /// Removes element `index`; the later ones move down. TW_ENOENT past the end.

@@ -223,7 +223,7 @@ static void put(machine *m, branch *b, tw_ref value, tree *value_tree) {
   tree *t;
   uint32_t level;
   tw_ref at = go(m, b, &t, &level);
-  bool array = t->kind == TW_KIND_ARRAY || (byte(m) & 1 && !t->count);
+  bool array = t->kind == TW_KIND_ARRAY || (byte(m) & 1 && !t->count && t != b->tree);
   tw_status want = level + depth(value_tree) > MAX_DEPTH ? TW_ELIMIT : TW_OK;
   b->edited = true;
   if (array) {

@@ -27,7 +27,7 @@ static bool go(tw_event *event, tw_ref *at, char **path) {
 }
 
 static tw_status apply(tw_event *event, char *op, tw_error *error) {
-  char *value_text = strchr(op, ' '), *path = op;
+  char *value_text = strchr(op, ' '), *path = op + (op[1] == '[');
   bool put = *op == '=';
   tw_ref at = event->root, value;
   if (value_text) *value_text++ = '\0';
@@ -146,6 +146,7 @@ static void edits_that_fail_leave_the_event_as_it_was(void **state) {
       {"{\"a\":{\"b\":1}}", "=a[0] 2", TW_ETYPE},
       {"{\"a\":[1]}", "=a[2] 2", TW_EINVAL},
       {"{\"a\":[1]}", "-a[1]", TW_ENOENT},
+      {"{}", "=[0] 1", TW_ETYPE},
       {"{\"a\":1}", "-b", TW_ENOENT},
       {"{\"a\":1}", "=b {", TW_EJSON},
       {"{\"a\":1}", "=b 1 2", TW_EJSON},
