@@ -157,7 +157,7 @@ static void assign_place(lua_State *L, tw_lua *lua, int index, tw_event *event,
   if (lua_isnil(L, index)) {
     status = tw_place_delete(event, place, &error);
   } else {
-    uint32_t depth = tw_view_depth(event, place->parent);
+    uint32_t depth = tw_view_depth_for(L, index, event, place->parent);
     status = tw_place_put(event, place, store_value(L, lua, index, depth, event), &error);
   }
   if (status) raise_at_path(L, error.message);

@@ -87,8 +87,7 @@ static void member_path(lua_State *L, const tw_subject *at, tw_path_text *path) 
 static tw_ref assigned(lua_State *L, tw_lua *lua, const tw_subject *at) {
   tw_ref value;
   tw_error error;
-  bool scalar = lua_type(L, 3) < LUA_TTABLE && lua_type(L, 3) != LUA_TLIGHTUSERDATA;
-  uint32_t depth = scalar ? 1 : tw_view_depth(at->event, at->node);
+  uint32_t depth = tw_view_depth_for(L, 3, at->event, at->node);
   if (!tw_value_store_at(L, lua, 3, "", depth, at->event, &value, &error)) return value;
   tw_path_text path = {0};
   member_path(L, at, &path);

@@ -67,8 +67,11 @@ static inline bool tw_view_is_array(const tw_event *event, tw_ref node) {
   return tw_node_kind(tw_store_node(event->store, node)) == TW_KIND_ARRAY;
 }
 
-/// How many containers stand around a value, with the container itself.
+/// How many containers stand around a member of `node`.
 uint32_t tw_view_depth(const tw_event *event, tw_ref node);
+/// The same for storing the Lua value at `index`, for tw_value_store_at; 1 where the depth
+/// does not matter, which costs nothing.
+uint32_t tw_view_depth_for(lua_State *L, int index, const tw_event *event, tw_ref node);
 /// Where a node stands in its event, as Lua would write it.
 void tw_view_path(const tw_event *event, tw_ref node, tw_path_text *path);
 

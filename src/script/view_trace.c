@@ -70,6 +70,19 @@ uint32_t tw_view_depth(const tw_event *event, tw_ref node) {
   return depth;
 }
 
+/* The event layer keeps a bound of the event's depth, and refuses what would be too deep when
+   it is put. What it cannot see is a value that was taken out and is filled further. Each
+   container adds to the bound, so looking here while it is high stops that too. */
+static bool is_shallow(const tw_event *event) {
+  uint32_t size = tw_node_size(tw_store_node(event->store, event->root));
+  return (event->edits ? event->edits->depth : size) <= event->store->limits.max_depth / 2;
+}
+
+uint32_t tw_view_depth_for(lua_State *L, int index, const tw_event *event, tw_ref node) {
+  bool container = lua_istable(L, index) || lua_isuserdata(L, index);
+  return !container || is_shallow(event) ? 1 : tw_view_depth(event, node);
+}
+
 /* Recursion is as deep as the event is nested. */
 void tw_view_path(const tw_event *event, tw_ref node, tw_path_text *path) {
   tw_stand stand;
