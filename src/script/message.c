@@ -29,12 +29,11 @@ static bool is_embedded(const char *source) {
   return false;
 }
 
-/* Pushes `file:line: ` of the nearest function that is the user's, or "". */
-static void push_where(lua_State *L) {
+void tw_lua_push_where(lua_State *L) {
   lua_Debug frame;
   for (int level = 1; lua_getstack(L, level, &frame); level++) {
     lua_getinfo(L, "Sl", &frame);
-    if (frame.currentline < 0 || is_embedded(frame.source)) continue;
+    if (frame.currentline <= 0 || is_embedded(frame.source)) continue;
     lua_pushfstring(L, "%s:%d: ", frame.short_src, frame.currentline);
     return;
   }
@@ -55,7 +54,7 @@ int tw_lua_misuse(lua_State *L, const char *format, ...) {
   va_start(args, format);
   vsnprintf(message, sizeof message, format, args);
   va_end(args);
-  push_where(L);
+  tw_lua_push_where(L);
   lua_pushstring(L, message);
   lua_concat(L, 2);
   return lua_error(L);

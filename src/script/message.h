@@ -10,6 +10,10 @@ void tw_message_line(const char *text, char *out, size_t room);
 /// What a value is, for messages: "nil", "a string".
 const char *tw_lua_describe(lua_State *L, int index);
 
+/// Pushes `file:line: ` of the nearest function that is neither C nor of the Lua library; ""
+/// when there is none.
+void tw_lua_push_where(lua_State *L);
+
 /// Raises a misuse at the line of the caller: the nearest function that is neither C nor
 /// of the Lua library.
 int tw_lua_misuse(lua_State *L, const char *format, ...) TW_PRINTF(2, 3);

@@ -6,6 +6,7 @@
 /// a state without bindings.
 #include "script/state.h"
 
+#include "script/message.h"
 #include "script/view.h"
 
 static const char state_key = 0;
@@ -116,20 +117,9 @@ tw_buffer *tw_lua_scratch(lua_State *L, tw_lua *lua) {
   return &lua->scratch;
 }
 
-static void push_where(lua_State *L) {
-  lua_Debug info;
-  for (int level = 1; lua_getstack(L, level, &info); level++) {
-    lua_getinfo(L, "Sl", &info);
-    if (info.currentline <= 0) continue;
-    lua_pushfstring(L, "%s:%d: ", info.short_src, info.currentline);
-    return;
-  }
-  lua_pushliteral(L, "");
-}
-
 int tw_lua_raise(lua_State *L, const char *format, ...) {
   luaL_checkstack(L, 8, NULL);
-  push_where(L);
+  tw_lua_push_where(L);
   va_list args;
   va_start(args, format);
   lua_pushvfstring(L, format, args);

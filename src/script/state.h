@@ -99,8 +99,8 @@ void tw_lua_own(lua_State *L, tw_lua *lua, tw_owner *owner, void (*close)(tw_own
 /// Closes an owner and takes it out; the second time does nothing. For __gc.
 void tw_lua_disown(tw_owner *owner);
 
-/// luaL_error with the position of the innermost Lua function, also when a function of the
-/// standard library, such as table.insert, stands between.
+/// luaL_error with the position of the user's innermost Lua function, also when a function of
+/// the standard library, such as table.insert, or of ours stands between.
 int tw_lua_raise(lua_State *L, const char *format, ...);
 /// Pushes nil, the message and the code's name. @return 3
 int tw_lua_fail(lua_State *L, const tw_error *error);

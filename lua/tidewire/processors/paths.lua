@@ -11,12 +11,12 @@ end
 
 --- The compiled path, or nil and what is wrong with it.
 function M.compile(text)
-  -- Called straight from pcall, tw.path has no line of ours to put before its message.
-  local ok, path, message = pcall(tw.path, text)
-  if ok and path then
+  local ok, path = pcall(tw.path, text)
+  if ok then
     return path
   end
-  return nil, ("path '%s': %s"):format(text, ok and message or path)
+  -- What is in brackets behind "bad argument" names the path already.
+  return nil, path:match "%((path .*)%)$" or path
 end
 
 --- The same for a path that must lead to one place.

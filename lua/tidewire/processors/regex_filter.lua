@@ -7,5 +7,6 @@ return options.constructor("regex_filter", { allow = "list", deny = "list" }, fu
   if (given.allow == nil) == (given.deny == nil) then
     return nil, "give either 'allow' or 'deny'"
   end
-  return core.new_processor("regex_filter", { allow = given.allow, deny = given.deny })
+  local processor, message = core.new_processor("regex_filter", { allow = given.allow, deny = given.deny })
+  return processor, message and message:gsub("^regex_filter: ", "")
 end)

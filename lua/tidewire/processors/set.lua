@@ -5,15 +5,15 @@ local options = require "tidewire.processors.options"
 local paths = require "tidewire.processors.paths"
 
 --- A value that no event can hold is found when the processor is made, not at the first event.
+-- The position that the message begins with is raised anew by the options' checks.
 local function value_problem(text, value)
   if type(value) == "function" then
     return nil
   end
-  local ok, encoded, message = pcall(tw.encode, value)
-  if ok and encoded then
-    return nil
+  local ok, message = pcall(tw.encode, value)
+  if not ok then
+    return ("path '%s': %s"):format(text, (message:gsub("^[^\n]-:%d+: ", "", 1)))
   end
-  return ("path '%s': %s"):format(text, ok and message or encoded)
 end
 
 local function run(steps, event)
