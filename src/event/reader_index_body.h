@@ -6,6 +6,8 @@
  *   LOWEST(bits)  the number of the lowest bit; anything when there is none
  *   block         64 bytes
  *   block_load(p), block_quotes(b), block_found(b)   masks of a block
+ *   block_utf8_left(b, p, non_ascii)   which bytes over 127 are left to check; only with
+ *                HAS_UTF8_CHECK
  *   block_plain(b)   whether it has only plain ASCII: no backslash, no control character
  */
 
@@ -46,6 +48,10 @@ TARGET static inline uint64_t step_marks(tw_index *index, uint32_t at) {
   }
   tw_index_found found = block_found(b);
   found.quotes = quotes;
+#ifdef HAS_UTF8_CHECK
+  if (found.non_ascii && at) /* before the text nothing can be read */
+    found.non_ascii = block_utf8_left(b, index->text + at, found.non_ascii);
+#endif
   return tw_index_careful(index, at, &found);
 }
 

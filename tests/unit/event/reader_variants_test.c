@@ -235,7 +235,22 @@ static bool is_utf8(const unsigned char *p, size_t len) {
   return true;
 }
 
-/* All pairs of bytes, and all leads with tails at their borders, over the border of a step. */
+/* Over the border of a step and behind it, with a whole step after it and without. */
+static void expect_utf8_judged(tw_buffer *text, const unsigned char bytes[4]) {
+  static const size_t offsets[] = {59, 60, 61, 62, 63, 90, 94, 95, 124, 125, 126, 127};
+  size_t before = offsets[(bytes[0] * 7u + bytes[1] + bytes[2] / 16u) % 12];
+  for (size_t after = 0; after <= 130; after += 130) {
+    text->len = 0;
+    put(text, "\"");
+    while (text->len < before) tw_buffer_byte(text, 'x');
+    tw_buffer_append(text, bytes, 4);
+    for (size_t i = 0; i < after; i++) tw_buffer_byte(text, 'x');
+    put(text, "\"");
+    assert_int_equal(compare_all(text, 0x80), is_utf8(bytes, 4) ? TW_OK : TW_EJSON);
+  }
+}
+
+/* All pairs of bytes, and all leads of three and four with tails at their borders. */
 static void utf8_is_judged_by_rfc_3629(void **state) {
   (void)state;
   static const unsigned char tails[] = {0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0};
@@ -246,13 +261,29 @@ static void utf8_is_judged_by_rfc_3629(void **state) {
                                       tails[more / 9], tails[more % 9]};
       if (bytes[1] < 0x20 || bytes[1] == '"' || bytes[1] == '\\') continue;
       if (pair >= 0xe000 && !memchr(tails, bytes[1], sizeof tails)) continue;
-      text.len = 0;
-      put(&text, "\"");
-      for (uint32_t i = 0; i < 59 + pair % 5; i++) tw_buffer_byte(&text, 'x');
-      tw_buffer_append(&text, bytes, 4);
-      put(&text, "\"");
-      assert_int_equal(compare_all(&text, 0x80), is_utf8(bytes, 4) ? TW_OK : TW_EJSON);
+      expect_utf8_judged(&text, bytes);
     }
+  tw_buffer_fini(&text);
+}
+
+/* Sequences without ASCII between them, one of them damaged at every place. */
+static void utf8_is_judged_in_rows_of_sequences(void **state) {
+  (void)state;
+  static const char *const rows[] = {"\xd0\xbf", "\xe4\xbd\xa0", "\xf0\x9f\x98\x80",
+                                     "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"};
+  static const char damages[] = "\x41\x80\xbf\xc3\xe0\xed\xf0\xf4\xff";
+  tw_buffer text = {0};
+  for (size_t row = 0; row < 4; row++)
+    for (size_t at = 1; at < 270; at++)
+      for (const char *damage = damages; *damage; damage++) {
+        text.len = 0;
+        put(&text, "\"");
+        while (text.len < 270) put(&text, rows[row]);
+        text.data[at] = *damage;
+        bool good = is_utf8((const unsigned char *)text.data, text.len);
+        put(&text, "\"");
+        assert_int_equal(compare_all(&text, 0x80), good ? TW_OK : TW_EJSON);
+      }
   tw_buffer_fini(&text);
 }
 
@@ -263,6 +294,7 @@ int main(void) {
       cmocka_unit_test(long_strings_end_where_they_end),
       cmocka_unit_test(runs_of_backslashes_are_counted_over_borders),
       cmocka_unit_test(utf8_is_judged_by_rfc_3629),
+      cmocka_unit_test(utf8_is_judged_in_rows_of_sequences),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
