@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "support/oom.h"
+
 #define COUNT(list)   (sizeof(list) / sizeof *(list))
 #define TEXT(literal) literal, sizeof(literal) - 1
 
@@ -152,6 +154,26 @@ static void strings_come_back_with_any_byte_anywhere(void **state) {
         free(exact);
       }
   tw_buffer_fini(&out);
+}
+
+static void a_string_without_memory_leaves_the_text_before_it(void **state) {
+  (void)state;
+  static const char bytes[] = "\1\2\3 each of these needs six bytes: \4\5\6\7";
+  bool failed = true;
+  for (size_t n = 0; failed; n++) {
+    tw_buffer out = {0};
+    assert_true(tw_buffer_append(&out, "before", 6));
+    out.len = out.cap; /* no room is left */
+    memset(out.data, 'b', out.len);
+    size_t before = out.len;
+    tw_oom_fail_at(n);
+    tw_status status = tw_write_string(&out, bytes, sizeof bytes - 1, NULL);
+    failed = tw_oom_off();
+    assert_int_equal(status, failed ? TW_ENOMEM : TW_OK);
+    if (failed) assert_int_equal(out.len, before);
+    tw_buffer_fini(&out);
+  }
+  assert_int_equal(tw_oom_live(), 0);
 }
 
 static void escapes_are_read(void **state) {
@@ -369,12 +391,14 @@ static void the_locale_changes_nothing(void **state) {
 }
 
 int main(void) {
+  tw_oom_install();
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(utf8_check_tells_the_first_bad_sequence),
       cmocka_unit_test(utf8_check_works_at_every_offset),
       cmocka_unit_test(strings_are_escaped_as_rfc_8259_wants),
       cmocka_unit_test(what_is_not_utf8_is_not_written),
       cmocka_unit_test(strings_come_back_with_any_byte_anywhere),
+      cmocka_unit_test(a_string_without_memory_leaves_the_text_before_it),
       cmocka_unit_test(escapes_are_read),
       cmocka_unit_test(integers_are_written_and_read),
       cmocka_unit_test(integers_that_do_not_fit_are_refused),
