@@ -43,7 +43,6 @@ typedef struct tw_file {
 
   tw_line_writer writer;
   tw_line_fd out; ///< its fd is -1 while no file is open
-  bool regular;   ///< not a pipe or device
   bool unsynced;  ///< written to since the last sync
   bool unlisted;  ///< maybe new in its folder since the folder's last sync
   uint64_t size;  ///< of the open file when last seen, or one of the two above

@@ -29,8 +29,9 @@ tw_status tw_file_check_pattern(const char *pattern, bool *dated, tw_error *erro
 static tw_status expand(const tw_file *file, time_t second, char out[PATH_ROOM],
                         tw_error *error) {
   if (!file->dated) {
-    if (strlen(file->pattern) < PATH_ROOM) {
-      strcpy(out, file->pattern);
+    size_t len = strlen(file->pattern);
+    if (len < PATH_ROOM) {
+      memcpy(out, file->pattern, len + 1);
       return TW_OK;
     }
   } else {

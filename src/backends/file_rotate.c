@@ -68,7 +68,7 @@ static uint64_t survey(DIR *folder, const char *base, char oldest[STAMP_LEN + 1]
   size_t len = strlen(base);
   rewinddir(folder);
   for (struct dirent *entry; (entry = readdir(folder));) {
-    if (strncmp(entry->d_name, base, len) || entry->d_name[len] != '.') continue;
+    if (strncmp(entry->d_name, base, len) != 0 || entry->d_name[len] != '.') continue;
     const char *stamp = entry->d_name + len + 1;
     if (!is_stamp(stamp)) continue;
     if (!count++ || strcmp(stamp, oldest) < 0) memcpy(oldest, stamp, STAMP_LEN + 1);
@@ -111,7 +111,7 @@ tw_status tw_file_rotate(const tw_file *file, int64_t now_us, tw_error *error) {
   tw_status status = reserve(file, now_us, &name, error);
   if (status == TW_OK && rename(file->path.data, name.data)) {
     status = tw_fail_errno(error, errno, file->path.data, "cannot rotate");
-    unlink(name.data);
+    if (name.data) unlink(name.data);
   }
   tw_buffer_fini(&name);
   if (status == TW_OK && file->keep) status = remove_old(file, error);

@@ -40,7 +40,7 @@ static tw_status sync_folder(const char *path, tw_error *error) {
 }
 
 tw_status tw_file_sync_now(tw_file *file, tw_error *error) {
-  if (file->out.fd < 0 || !file->regular || !file->unsynced) return TW_OK;
+  if (file->out.fd < 0 || !file->out.is_file || !file->unsynced) return TW_OK;
   file->unsynced = false;
   if (fdatasync(file->out.fd))
     return tw_fail_errno(error, errno, file->path.data,
@@ -83,8 +83,7 @@ static tw_status enter(tw_file *file, tw_error *error) {
     if (fd >= 0) close(fd);
     return status;
   }
-  file->out = (tw_line_fd){.fd = fd};
-  file->regular = S_ISREG(st.st_mode);
+  file->out = (tw_line_fd){.fd = fd, .is_file = S_ISREG(st.st_mode)};
   file->size = TW_FILE_UNSEEN;
   file->unlisted = !st.st_size;
   return TW_OK;
@@ -102,16 +101,16 @@ static tw_status follow_path(tw_file *file, int64_t now_us, tw_error *error) {
 
 /* A file system without locks is used without: only sharing the file is unsafe there. */
 static void lock(const tw_file *file) {
-  while (flock(file->out.fd, LOCK_EX) && errno == EINTR) continue;
+  while (flock(file->out.fd, LOCK_EX) && errno == EINTR) {}
 }
 
 static void unlock(const tw_file *file) {
-  if (file->regular) flock(file->out.fd, LOCK_UN);
+  if (file->out.is_file) flock(file->out.fd, LOCK_UN);
 }
 
 tw_status tw_file_begin(tw_file *file, tw_error *error) {
   tw_status status = follow_path(file, file->clock(), error);
-  if (status != TW_OK || !file->regular || file->append) return status;
+  if (status != TW_OK || !file->out.is_file || file->append) return status;
   lock(file);
   if (ftruncate(file->out.fd, 0))
     status = tw_fail_errno(error, errno, file->path.data, "cannot empty the file");
@@ -154,7 +153,7 @@ static tw_status acquire(tw_file *file, size_t next, tw_error *error) {
   for (int i = 0; i < TRIES; i++) {
     int64_t now_us = file->clock();
     tw_status status = follow_path(file, now_us, error);
-    if (status != TW_OK || !file->regular) return status;
+    if (status != TW_OK || !file->out.is_file) return status;
     lock(file);
     if (!inspect(file, now_us)) {
       tw_file_leave(file);
@@ -179,7 +178,7 @@ static size_t first_line(const char *lines, size_t len) {
 /* How much of the lines belongs into this file: at least one line, and all when there can
    be no rotation. */
 static size_t fitting(const tw_file *file, const char *lines, size_t len) {
-  if (!file->regular || !file->rotate_size) return len;
+  if (!file->out.is_file || !file->rotate_size) return len;
   size_t room = file->rotate_size > file->size ? (size_t)(file->rotate_size - file->size) : 0;
   if (len <= room) return len;
   while (room && lines[room - 1] != '\n') room--;

@@ -7,9 +7,9 @@
 #include "core/names.h"
 
 /* In ascending order, as messages list them. */
-static const tw_backend_kind *const kinds[] = {&tw_file_kind, &tw_memory_kind, &tw_null_kind,
-                                               &tw_sqlite_kind, &tw_stdout_kind};
-enum { KIND_COUNT = sizeof kinds / sizeof *kinds };
+enum { KIND_COUNT = 5 };
+static const tw_backend_kind *const kinds[KIND_COUNT] = {
+    &tw_file_kind, &tw_memory_kind, &tw_null_kind, &tw_sqlite_kind, &tw_stdout_kind};
 
 static tw_status unknown_kind(const char *name, tw_error *error) {
   const char *names[KIND_COUNT];
@@ -22,7 +22,7 @@ tw_status tw_backend_new_kind(const char *kind, const char *options, size_t len,
   *out = NULL;
   if (!kind) return tw_fail(error, TW_EINVAL, "kind: NULL is no kind of backend");
   for (size_t i = 0; i < KIND_COUNT; i++)
-    if (!strcmp(kinds[i]->name, kind))
+    if (strcmp(kinds[i]->name, kind) == 0)
       return tw_backend_from_kind(kinds[i], options, len, out, error);
   return unknown_kind(kind, error);
 }

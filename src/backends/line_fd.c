@@ -37,7 +37,7 @@ static void guard_begin(pipe_guard *guard) {
 static void guard_end(const pipe_guard *guard, bool broken) {
   const struct timespec now = {0, 0};
   if (broken && !guard->pending)
-    while (sigtimedwait(&guard->pipe, NULL, &now) < 0 && errno == EINTR) continue;
+    while (sigtimedwait(&guard->pipe, NULL, &now) < 0 && errno == EINTR) {}
   pthread_sigmask(SIG_SETMASK, &guard->before, NULL);
 }
 
@@ -62,17 +62,18 @@ static int write_bytes(int fd, const char *bytes, size_t len, size_t *written) {
   return 0;
 }
 
-static int write_guarded(int fd, const char *bytes, size_t len, size_t *written) {
+static int write_out(const tw_line_fd *out, const char *bytes, size_t len, size_t *written) {
   pipe_guard guard;
+  if (out->is_file) return write_bytes(out->fd, bytes, len, written);
   guard_begin(&guard);
-  int code = write_bytes(fd, bytes, len, written);
+  int code = write_bytes(out->fd, bytes, len, written);
   guard_end(&guard, code == EPIPE);
   return code;
 }
 
-static bool is_file(int fd) {
+tw_line_fd tw_line_fd_of(int fd) {
   struct stat st;
-  return !fstat(fd, &st) && S_ISREG(st.st_mode);
+  return (tw_line_fd){.fd = fd, .is_file = !fstat(fd, &st) && S_ISREG(st.st_mode)};
 }
 
 /* Takes back the last `count` bytes that were written, unless they are not the last of the
@@ -92,25 +93,21 @@ static size_t whole_lines(const char *bytes, size_t len) {
 
 tw_status tw_line_fd_write(tw_line_fd *out, const char *name, const char *lines, size_t len,
                            size_t *done, tw_error *error) {
-  bool file = is_file(out->fd);
   size_t written = 0;
   int code = 0;
   *done = 0;
   if (out->torn) {
-    code = file ? write_bytes(out->fd, "\n", 1, &written)
-                : write_guarded(out->fd, "\n", 1, &written);
+    code = write_out(out, "\n", 1, &written);
     out->torn = code != 0;
     written = 0;
   }
-  if (!code)
-    code = file ? write_bytes(out->fd, lines, len, &written)
-                : write_guarded(out->fd, lines, len, &written);
+  if (!code) code = write_out(out, lines, len, &written);
   if (!code) {
     *done = len;
     return TW_OK;
   }
   *done = whole_lines(lines, written);
-  if (written > *done) out->torn = !file || !cut_back(out->fd, written - *done);
+  if (written > *done) out->torn = !out->is_file || !cut_back(out->fd, written - *done);
   return tw_fail_errno(
       error, code, name,
       out->torn ? "cannot write, and a piece of a line stays behind" : "cannot write");

@@ -10,12 +10,15 @@
 
 /* ------------------------------------------------------------ a descriptor */
 
-/// A descriptor that lines are written to. Zero but `fd` is a valid start.
+/// A descriptor that lines are written to.
 typedef struct tw_line_fd {
   int fd;
-  bool torn; ///< what was written last is a piece of a line: the next begins with a newline
+  bool is_file; ///< a regular file: raises no SIGPIPE, can be cut back
+  bool torn;    ///< what was written last is a piece of a line: the next begins with a newline
 } tw_line_fd;
 
+/// Looks at what the descriptor is; the caller goes on owning it.
+tw_line_fd tw_line_fd_of(int fd);
 /// Writes whole lines; waits where the descriptor does not block. On failure the piece of a
 /// line behind the last whole one is cut off, where that can be done: a file that nobody
 /// else has written to. A closed pipe is an error and raises no SIGPIPE.

@@ -29,7 +29,7 @@ static tw_status memory_create(tw_event *options, void **self, tw_error *error) 
 static bool make_room(memory *backend) {
   if (backend->count < backend->cap) return true;
   size_t cap = backend->cap ? backend->cap * 2 : 64;
-  tw_event **events = tw_realloc(backend->events, cap * sizeof *events);
+  tw_event **events = tw_realloc(backend->events, cap * sizeof(tw_event *));
   if (!events) return false;
   backend->events = events;
   backend->cap = cap;

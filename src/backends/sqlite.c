@@ -29,7 +29,7 @@ typedef struct sqlite {
 static bool is_identifier(const char *name) {
   size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789");
   return !name[len] && len && len <= MAX_NAME && !strchr("0123456789", name[0]) &&
-         strncmp(name, "sqlite_", 7);
+         strncmp(name, "sqlite_", 7) != 0;
 }
 
 static tw_status read_numbers(tw_sqlite_options *to, tw_event *options, tw_error *error) {
@@ -41,7 +41,7 @@ static tw_status read_numbers(tw_sqlite_options *to, tw_event *options, tw_error
     return tw_fail(error, TW_EINVAL, "sqlite: busy_timeout: must be less than 24 days");
   const char *sync = tw_option_string(options, "synchronous", "normal");
   to->full_sync = !strcmp(sync, "full");
-  if (!to->full_sync && strcmp(sync, "normal"))
+  if (!to->full_sync && strcmp(sync, "normal") != 0)
     return tw_fail(error, TW_EINVAL,
                    "sqlite: synchronous: \"%.32s\" is neither \"normal\" nor "
                    "\"full\"",

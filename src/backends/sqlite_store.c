@@ -3,7 +3,6 @@
 /// Write-ahead log: readers never wait for us, and a commit is one append. Version 1 of the
 /// schema, kept in `PRAGMA user_version`: one table, the id its primary key, so that an
 /// event that comes again changes nothing.
-#include <errno.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
@@ -50,9 +49,10 @@ static tw_status set_pragmas(tw_sqlite_store *store, tw_error *error) {
   char mode[16] = "";
   sqlite3_busy_timeout(store->db, (int)store->options->busy_ms);
   if (!query(store, "PRAGMA journal_mode", mode, sizeof mode) ||
-      (strcmp(mode, "wal") && !query(store, "PRAGMA journal_mode = wal", mode, sizeof mode)))
+      (strcmp(mode, "wal") != 0 &&
+       !query(store, "PRAGMA journal_mode = wal", mode, sizeof mode)))
     return fail(store, "cannot open", error);
-  if (strcmp(mode, "wal"))
+  if (strcmp(mode, "wal") != 0)
     return tw_fail(error, TW_EIO,
                    "%.256s: cannot open: no write-ahead log on this file system; use a local "
                    "folder",
@@ -67,7 +67,7 @@ static tw_status check_version(tw_sqlite_store *store, tw_error *error) {
   char version[24];
   if (!query(store, "PRAGMA user_version", version, sizeof version))
     return fail(store, "cannot read", error);
-  if (!strcmp(version, "0") || !strcmp(version, "1")) return TW_OK;
+  if (strcmp(version, "0") == 0 || strcmp(version, "1") == 0) return TW_OK;
   return tw_fail(
       error, TW_EIO,
       "%.256s: its user_version is %s, and %d is what is written here; it belongs to "
@@ -75,22 +75,39 @@ static tw_status check_version(tw_sqlite_store *store, tw_error *error) {
       store->options->path, version, SCHEMA_VERSION);
 }
 
-/* An existing table must take our rows: exactly these columns, and `id` unique. */
-static tw_status check_columns(tw_sqlite_store *store, tw_error *error) {
-  static const char wanted[] = "id*,name,timestamp,data,context,event";
-  char found[256] = "", sql[256];
+static const char wanted_columns[] = "id*,name,timestamp,data,context,event";
+
+/* The table's columns as `wanted_columns` has them, "" when there is no table. */
+static bool read_columns(tw_sqlite_store *store, char *out, size_t room) {
+  char sql[256];
   snprintf(sql, sizeof sql,
-           "SELECT group_concat(name || iif(pk, '*', ''), ',') FROM "
+           "SELECT coalesce(group_concat(name || iif(pk, '*', ''), ','), '') FROM "
            "(SELECT name, pk FROM pragma_table_info('%s') ORDER BY cid)",
            store->options->table);
-  if (!query(store, sql, found, sizeof found)) return fail(store, "cannot read", error);
-  if (!strcmp(found, wanted)) return TW_OK;
+  return query(store, sql, out, room);
+}
+
+/* Whether there is nothing to make: then opening waits for no writer, and an index that the
+   operator dropped stays so. */
+static bool is_ready(tw_sqlite_store *store) {
+  char version[24], columns[256];
+  return query(store, "PRAGMA user_version", version, sizeof version) &&
+         strcmp(version, "1") == 0 && read_columns(store, columns, sizeof columns) &&
+         strcmp(columns, wanted_columns) == 0;
+}
+
+/* An existing table must take our rows: exactly these columns, and `id` unique. */
+static tw_status check_columns(tw_sqlite_store *store, tw_error *error) {
+  char found[256];
+  if (!read_columns(store, found, sizeof found)) return fail(store, "cannot read", error);
+  if (strcmp(found, wanted_columns) == 0) return TW_OK;
   return tw_fail(error, TW_EIO,
                  "%.200s: table \"%s\" has the columns %.120s and not %s (* primary key); use "
                  "another `table`",
-                 store->options->path, store->options->table, found, wanted);
+                 store->options->path, store->options->table, found, wanted_columns);
 }
 
+/* Checks and makes in one transaction, as another process may be at it too. */
 static tw_status make_schema(tw_sqlite_store *store, tw_error *error) {
   static const char schema[] =
       "CREATE TABLE IF NOT EXISTS \"%w\" (id TEXT NOT NULL PRIMARY KEY, name TEXT, "
@@ -99,6 +116,7 @@ static tw_status make_schema(tw_sqlite_store *store, tw_error *error) {
       "CREATE INDEX IF NOT EXISTS \"%w_name\" ON \"%w\" (name, timestamp);"
       "CREATE INDEX IF NOT EXISTS \"%w_timestamp\" ON \"%w\" (timestamp);"
       "PRAGMA user_version = 1";
+  if (is_ready(store)) return TW_OK;
   if (run(store, "BEGIN IMMEDIATE")) return fail(store, "cannot open", error);
   tw_status status = check_version(store, error);
   if (status == TW_OK && run(store, schema))

@@ -26,8 +26,8 @@ static tw_status put_lines(void *self, const char *lines, size_t len, size_t *do
 
 static tw_status out_open(void *self, tw_error *error) {
   out *backend = self;
-  backend->fd = (tw_line_fd){.fd = STDOUT_FILENO};
   if (fcntl(STDOUT_FILENO, F_GETFD) < 0) return tw_fail_errno(error, errno, NAME, "is closed");
+  backend->fd = tw_line_fd_of(STDOUT_FILENO);
   return tw_line_writer_open(&backend->writer, put_lines, backend, error);
 }
 

@@ -123,34 +123,47 @@ static void sqlite_by_hand(void) {
   sqlite3_close(db);
 }
 
+static void alone_by_hand(void) {
+  int fd = open(path_of("hand.ndjson"), O_WRONLY | O_CREAT | O_APPEND, 0600);
+  for (size_t i = 0; i < event_count; i++) {
+    char line[1024];
+    const tw_node *text = tw_event_untouched(events[i % HOT]);
+    memcpy(line, text->text, text->len);
+    line[text->len] = '\n';
+    must(write(fd, line, text->len + 1) == (ssize_t)text->len + 1, "write");
+  }
+  close(fd);
+}
+
 /* ------------------------------------------------------------------- by backend */
 
-static void by_backend(const char *kind, const char *options, size_t distinct) {
+static void by_backend(const char *kind, const char *options, size_t distinct, unsigned flags) {
   tw_backend *backend;
   tw_backend_stats stats;
   uint64_t lost;
   must(tw_backend_new_kind(kind, options, strlen(options), &backend, NULL) == TW_OK, kind);
   must(tw_backend_use(backend, NULL) == TW_OK, kind);
   for (size_t i = 0; i < event_count; i++)
-    must(tw_backend_send(backend, events[i % distinct], TW_MORE, NULL) == TW_OK, kind);
+    must(tw_backend_send(backend, events[i % distinct], flags, NULL) == TW_OK, kind);
   must(tw_backend_unuse(backend, &lost, NULL) == TW_OK, kind);
   tw_backend_get_stats(backend, &stats);
   must(stats.sent == event_count && !stats.duplicate, kind);
   tw_backend_unref(backend);
 }
 
-static void with_path(const char *kind, const char *name, const char *more) {
+static void with_path(const char *kind, const char *name, const char *more, unsigned flags) {
   char options[256];
   snprintf(options, sizeof options, "{\"path\":\"%s\"%s}", path_of(name), more);
-  by_backend(kind, options, *kind == 's' ? event_count : HOT);
+  by_backend(kind, options, *kind == 's' ? event_count : HOT, flags);
 }
 
-static void file(void) { with_path("file", "backend.ndjson", ""); }
+static void file(void) { with_path("file", "backend.ndjson", "", TW_MORE); }
 static void file_rotated(void) {
-  with_path("file", "rotated.ndjson", ",\"rotate_size\":\"16MiB\",\"keep\":1");
+  with_path("file", "rotated.ndjson", ",\"rotate_size\":\"16MiB\",\"keep\":1", TW_MORE);
 }
-static void sqlite(void) { with_path("sqlite", "backend.db", ""); }
-static void null(void) { by_backend("null", "{}", HOT); }
+static void sqlite(void) { with_path("sqlite", "backend.db", "", TW_MORE); }
+static void file_alone(void) { with_path("file", "backend.ndjson", "", 0); }
+static void null(void) { by_backend("null", "{}", HOT, TW_MORE); }
 
 /* ------------------------------------------------------------------------ races */
 
@@ -160,6 +173,8 @@ static const struct {
 } racers[] = {{"file, by hand (memcpy and write)", file_by_hand},
               {"file", file},
               {"file, rotated at 16 MiB", file_rotated},
+              {"file, by hand, each event alone", alone_by_hand},
+              {"file, each event alone", file_alone},
               {"sqlite, by hand (1000 a transaction)", sqlite_by_hand},
               {"sqlite", sqlite},
               {"null", null}};

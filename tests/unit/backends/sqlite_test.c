@@ -162,6 +162,16 @@ static void a_database_is_opened_again_and_shared(void **state) {
   assert_answer("e.db", "SELECT count(*) FROM other", "1");
 }
 
+static void opening_a_database_that_is_made_waits_for_no_writer(void **state) {
+  (void)state;
+  sqlite3 *db;
+  close_backend(open_backend("sqlite", "{\"path\":\"@/e.db\"}"));
+  assert_int_equal(sqlite3_open(in_folder("e.db"), &db), SQLITE_OK);
+  assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+  close_backend(open_backend("sqlite", "{\"path\":\"@/e.db\",\"busy_timeout\":0}"));
+  sqlite3_close(db);
+}
+
 /* -------------------------------------------------------------- what cannot be opened */
 
 static void assert_open_fails(const char *says) {
@@ -239,6 +249,7 @@ int main(void) {
       IN_FOLDER(rows_are_gathered_up_to_the_batch_and_stored_by_flush),
       IN_FOLDER(the_shell_finds_wal_schema_version_and_indexes),
       IN_FOLDER(a_database_is_opened_again_and_shared),
+      IN_FOLDER(opening_a_database_that_is_made_waits_for_no_writer),
       IN_FOLDER(a_database_of_another_shape_is_told_and_left_alone),
       IN_FOLDER(a_database_of_another_version_is_told),
       IN_FOLDER(what_is_no_database_is_told),
