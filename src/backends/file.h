@@ -43,6 +43,8 @@ typedef struct tw_file {
 
   tw_line_writer writer;
   tw_line_fd out; ///< its fd is -1 while no file is open
+  dev_t device;   ///< of the open file, with
+  ino_t inode;
   bool unsynced;  ///< written to since the last sync
   bool unlisted;  ///< maybe new in its folder since the folder's last sync
   uint64_t size;  ///< of the open file when last seen, or one of the two above

@@ -84,6 +84,8 @@ static tw_status enter(tw_file *file, tw_error *error) {
     return status;
   }
   file->out = (tw_line_fd){.fd = fd, .is_file = S_ISREG(st.st_mode)};
+  file->device = st.st_dev;
+  file->inode = st.st_ino;
   file->size = TW_FILE_UNSEEN;
   file->unlisted = !st.st_size;
   return TW_OK;
@@ -129,20 +131,22 @@ static bool ends_torn(const tw_file *file, off_t size) {
   return n != 1 || last != '\n';
 }
 
+/* One call tells whose file is at the path and how long it is. @return whether it is ours;
+   a folder that may not be searched any more does not stop the writing. */
+static bool look(const tw_file *file, struct stat *st) {
+  if (stat(file->path.data, st)) return errno != ENOENT && !fstat(file->out.fd, st);
+  return st->st_ino == file->inode && st->st_dev == file->device;
+}
+
 /* Sees how the locked file is. @return false when the path leads to it no more */
 static bool inspect(tw_file *file, int64_t now_us) {
-  struct stat here, there;
-  if (fstat(file->out.fd, &here)) return false;
-  if (stat(file->path.data, &there)) {
-    if (errno == ENOENT) return false;
-  } else if (here.st_ino != there.st_ino || here.st_dev != there.st_dev) {
-    return false;
-  }
-  if ((uint64_t)here.st_size == file->size) return true;
-  file->out.torn = ends_torn(file, here.st_size);
-  if (file->rotate_us && (file->size == TW_FILE_UNSEEN || !here.st_size))
-    file->period = (here.st_size ? (int64_t)here.st_mtime * 1000000 : now_us) / file->rotate_us;
-  file->size = (uint64_t)here.st_size;
+  struct stat st;
+  if (!look(file, &st)) return false;
+  if ((uint64_t)st.st_size == file->size) return true;
+  file->out.torn = ends_torn(file, st.st_size);
+  if (file->rotate_us && (file->size == TW_FILE_UNSEEN || !st.st_size))
+    file->period = (st.st_size ? (int64_t)st.st_mtime * 1000000 : now_us) / file->rotate_us;
+  file->size = (uint64_t)st.st_size;
   return true;
 }
 
