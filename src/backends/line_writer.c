@@ -85,12 +85,13 @@ tw_status tw_line_writer_send(tw_line_writer *writer, tw_event *event, unsigned 
   uint64_t lost = 0;
   tw_status status = put_out(writer, &lost, &cause);
   if (status == TW_OK) return TW_OK;
-  if (lost > 1) { /* the last is this event, which the return value tells of */
-    writer->lost += lost - 1;
-    writer->cause = cause;
-  }
   if (error) *error = cause;
-  return status;
+  if (lost <= 1) return status;
+  /* The last is this event, which the return value tells of; flush counts the others. */
+  writer->lost += lost - 1;
+  writer->cause = cause;
+  return tw_fail(error, status, "%.400s; this event and %llu before it were not written",
+                 cause.message, (unsigned long long)lost - 1);
 }
 
 tw_status tw_line_writer_flush(tw_line_writer *writer, uint64_t *lost, tw_error *error) {

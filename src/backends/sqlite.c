@@ -172,7 +172,9 @@ static tw_status sqlite_send(void *self, tw_event *event, unsigned flags, tw_err
   }
   if (!outcome.last_lost) return TW_OK;
   if (error) *error = cause;
-  return status;
+  if (!earlier) return status;
+  return tw_fail(error, status, "%.400s; this event and %llu before it were not stored",
+                 cause.message, (unsigned long long)earlier);
 }
 
 static tw_status sqlite_flush(void *self, uint64_t *lost, tw_error *error) {

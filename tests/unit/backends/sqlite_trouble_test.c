@@ -46,7 +46,7 @@ static void a_locked_database_costs_the_batch_and_is_told(void **state) {
   send_json(backend, "{\"id\":\"1\"}", TW_MORE);
   send_json(backend, "{\"id\":\"2\"}", TW_MORE);
   assert_int_equal(try_send(backend, "{\"id\":\"3\"}", 0, &error), TW_EIO);
-  assert_says(&error, "/e.db: cannot insert: database is locked");
+  assert_says(&error, "/e.db: cannot insert: database is locked; this event and 2 before it");
   send_json(backend, "{\"id\":\"4\"}", TW_MORE);
   assert_int_equal(tw_backend_flush(backend, &lost, &error), TW_EIO);
   assert_int_equal(lost, 3);
