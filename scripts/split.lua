@@ -7,7 +7,7 @@
 --   items.ndjson     an event for each item of each paid order
 --   sample.ndjson    all events of about a third of the users, the same ones in every run
 --   answers.ndjson   quiz answers; an answer that the check below does not expect is kept
---                    as a dead letter instead
+--                    as a dead letter instead, in dead.ndjson
 local tw = require "tidewire"
 
 local p = tw.processors

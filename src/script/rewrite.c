@@ -137,22 +137,30 @@ static bool apply(lua_State *L, tw_event *event, const tw_place *place) {
   return true;
 }
 
+/* Pushes what becomes of a place: the result of f, or what stands instead of f. */
+static tw_event *push_replacement(lua_State *L, tw_lua *lua, tw_event *event,
+                                  const tw_place *place) {
+  tw_ref from;
+  lua_pushvalue(L, 3);
+  if (!lua_isfunction(L, 3)) return event;
+  push_text(L, lua, event, place->value);
+  lua_call(L, 2, 1);
+  return check_view(L, lua, &from); /* f may have ended it */
+}
+
 /* path:rewrite(view, f) -> how many places changed. f(text, kind) returns JSON text to put
-   there, false to remove, nil to leave. */
+   there, false to remove, nil to leave; or is itself the text or false, for every place. */
 static int path_rewrite(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
   lua_Integer changed = 0;
-  if (!lua_isfunction(L, 3))
-    return tw_lua_raise(L, "path:rewrite: 'f' must be a function, not a %s",
+  bool constant = lua_type(L, 3) == LUA_TSTRING || lua_isboolean(L, 3);
+  if (!constant && !lua_isfunction(L, 3))
+    return tw_lua_raise(L, "path:rewrite: 'f' must be a function, JSON text or false, not a %s",
                         luaL_typename(L, 3));
   matches found = match(L, lua);
   for (size_t i = 0; i < found.count; i++) {
-    tw_ref from;
     if (!tw_place_stands(found.event, &found.places[i])) continue;
-    lua_pushvalue(L, 3);
-    push_text(L, lua, found.event, found.places[i].value);
-    lua_call(L, 2, 1);
-    found.event = check_view(L, lua, &from); /* f may have ended it */
+    found.event = push_replacement(L, lua, found.event, &found.places[i]);
     changed += apply(L, found.event, &found.places[i]);
     lua_settop(L, 3);
   }

@@ -11,9 +11,10 @@ local Path = {}
 function Path:text(event) end
 
 --- Calls `f` for every place that matches, with what `text` gives. It returns JSON text to put
---- there, false to remove the place, or nil to leave it.
+--- there, false to remove the place, or nil to leave it. A text or false instead of `f` does
+--- the same at every place.
 ---@param event tidewire.View
----@param f fun(text: string, kind: string): string|false|nil
+---@param f string|false|fun(text: string, kind: string): string|false|nil
 ---@return integer changed  how many places
 function Path:rewrite(event, f) end
 

@@ -46,18 +46,13 @@ local function way_problem(given, way)
   end
 end
 
---- For each way a function that makes the replacement: JSON text, or false to remove.
+--- For each way what `path:rewrite` takes: JSON text, false to remove, or a function.
 local replacements = {
   remove = function()
-    return function()
-      return false
-    end
+    return false
   end,
   mask = function(given)
-    local mask = tw.encode(given.mask or "***")
-    return function()
-      return mask
-    end
+    return tw.encode(given.mask or "***")
   end,
   hash = function(given)
     local key, message = key_of(given)
@@ -91,7 +86,7 @@ return options.constructor("redact", declared, function(given)
     return nil, message
   end
   local replace, reason = replacements[way](given)
-  if not replace then
+  if replace == nil then
     return nil, reason
   end
   return options.processor("redact", function(event)
