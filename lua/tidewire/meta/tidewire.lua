@@ -303,18 +303,18 @@ function M.locators.coroutine() end
 
 M.backends = {}
 --- Appends events to a file, one JSON text a line.
----@param options table
+---@param options tidewire.FileOptions
 ---@return tidewire.Backend
 function M.backends.file(options) end
 --- Keeps events in memory, for tests.
----@param options? table
+---@param options? tidewire.MemoryOptions
 ---@return tidewire.Backend
 function M.backends.memory(options) end
 --- Forgets events.
 ---@return tidewire.Backend
 function M.backends.null() end
 --- Stores events in an SQLite database.
----@param options table
+---@param options tidewire.SqliteOptions
 ---@return tidewire.Backend
 function M.backends.sqlite(options) end
 --- Writes events to standard output, one JSON text a line.
