@@ -99,12 +99,20 @@ static tw_owned *push_box(lua_State *L, tw_lua *lua) {
   return owned;
 }
 
+/* Lua sees a kilobyte of userdata; the store behind it may be a thousand times that. So the
+   collector is moved on as if Lua had allocated it, unless the program has stopped it. */
+static void tell_collector(lua_State *L, const tw_store *store) {
+  size_t bytes = store->cap * sizeof *store->nodes + store->spent;
+  if (bytes >= 1024 && lua_gc(L, LUA_GCISRUNNING)) lua_gc(L, LUA_GCSTEP, (int)(bytes / 1024));
+}
+
 /* Replaces the box on top by a view of its event's root. */
 static void view_box(lua_State *L, tw_lua *lua, tw_owned *owned) {
   owned->open = true;
   push_full(L, lua, ++lua->serial, owned->event.root, owned); /* box, view */
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, 1);
+  tell_collector(L, &owned->store);
 }
 
 static bool is_scalar(const tw_owned *owned, tw_ref ref) {

@@ -161,11 +161,27 @@ static void a_state_that_cannot_be_made_is_closed_cleanly(void **state) {
   assert_int_equal(tw_oom_live(), 0);
 }
 
+static void discarded_events_are_freed_as_if_lua_had_made_them(void **state) {
+  (void)state;
+  lua_bed bed;
+  lua_oom oom;
+  init(&bed, &oom, true);
+  assert_int_equal(
+      protected_run(
+          &bed,
+          "local t = '[' .. ('1,'):rep(20000) .. '1]' for i = 1, 500 do tw.decode(t) end"),
+      LUA_OK);
+  assert_true(tw_oom_live() < 100); /* of some 1000 blocks */
+  bed_fini(&bed);
+  assert_int_equal(tw_oom_live(), 0);
+}
+
 int main(void) {
   tw_oom_install();
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(lua_running_out_of_memory_is_an_error),
       cmocka_unit_test(running_out_of_memory_is_an_error),
+      cmocka_unit_test(discarded_events_are_freed_as_if_lua_had_made_them),
       cmocka_unit_test(a_state_that_cannot_be_made_is_closed_cleanly),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
