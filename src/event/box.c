@@ -26,33 +26,41 @@ static bool index_slot(tw_store *store, tw_box *box, uint32_t slot) {
   return true;
 }
 
-/* Room for twice the members, so that appending keeps it for a while. */
-static void build_index(tw_store *store, tw_box *box) {
-  uint32_t size = 16;
-  while (size < box->count * 4) size *= 2;
-  box->index = tw_store_alloc(store, size * sizeof *box->index);
-  if (!box->index) return;
-  memset(box->index, 0, size * sizeof *box->index);
+/* Room for twice the members, so that appending keeps it for a while. The memory of the one
+   before is used again where it is enough. */
+static bool make_table(tw_store *store, tw_box *box) {
+  uint32_t size = box->index ? box->mask + 1 : 16;
+  if (size < box->count * 2) {
+    while (size < box->count * 4) size *= 2;
+    box->index = NULL;
+  }
+  if (!box->index) box->index = tw_store_alloc(store, size * sizeof *box->index);
+  if (!box->index) return false;
   box->mask = size - 1;
-  box->unique = true;
-  for (uint32_t i = 0; i < box->count && box->index; i++)
-    if (!index_slot(store, box, i)) box->index = NULL;
-  box->unique &= box->index != NULL;
+  memset(box->index, 0, size * sizeof *box->index);
+  return true;
+}
+
+static void build_index(tw_store *store, tw_box *box) {
+  if (!make_table(store, box)) return;
+  box->unique = box->indexed = true;
+  for (uint32_t i = 0; i < box->count && box->indexed; i++)
+    box->indexed = index_slot(store, box, i);
+  box->unique &= box->indexed;
 }
 
 void tw_box_moved(tw_box *box) {
-  box->index = NULL;
+  box->indexed = false;
   box->walks = 0;
 }
 
-/* Keeps the index right after a member was appended. */
 void tw_box_appended(tw_store *store, tw_box *box) {
-  if (!box->index) return;
-  if (box->count * 2 > box->mask || !index_slot(store, box, box->count - 1)) {
-    box->index = NULL;
-    box->walks = TW_MEMO_WALKS;
-  }
+  if (!box->indexed) return;
+  box->indexed = box->count * 2 <= box->mask + 1 && index_slot(store, box, box->count - 1);
 }
+
+/* Walks that an index must spare to be worth its making. */
+static uint32_t patience(const tw_box *box) { return TW_MEMO_WALKS + box->count / 64; }
 
 static uint32_t walk_box(const tw_store *store, const tw_box *box, const char *key,
                          size_t len) {
@@ -64,8 +72,8 @@ static uint32_t walk_box(const tw_store *store, const tw_box *box, const char *k
 
 uint32_t tw_box_find(tw_store *store, tw_box *box, const char *key, size_t len) {
   if (box->count < TW_MEMO_MEMBERS) return walk_box(store, box, key, len);
-  if (!box->index && ++box->walks > TW_MEMO_WALKS) build_index(store, box);
-  if (!box->index) return walk_box(store, box, key, len);
+  if (!box->indexed && ++box->walks > patience(box)) build_index(store, box);
+  if (!box->indexed) return walk_box(store, box, key, len);
   uint32_t meta = tw_node_meta(TW_KIND_KEY, tw_key_hash(key, len));
   uint32_t at = tw_memo_hash(key, len) & box->mask;
   for (; box->index[at]; at = (at + 1) & box->mask) {

@@ -62,15 +62,20 @@ static tw_box *new_box(tw_store *store, const tw_box *like, uint32_t room) {
   box->slots = (tw_slot *)(box + 1);
   box->cap = room;
   box->index = NULL;
-  box->walks = 0;
+  tw_box_moved(box);
   return box;
 }
 
+/* At most so many members: exact where more room would be a waste. */
+static uint32_t most_members(const tw_event *event, tw_ref container) {
+  uint32_t size = tw_node_size(event->store->nodes + container);
+  return size <= 64 ? size - 1 : tw_event_count(event, container);
+}
+
 static tw_box *box_of_nodes(const tw_event *event, tw_ref container, uint64_t owner) {
-  uint32_t count = tw_event_count(event, container);
   tw_cursor cursor = tw_cursor_begin(event, container);
   tw_box like = {.owner = owner, .node = container, .is_array = cursor.is_array};
-  tw_box *box = new_box(event->store, &like, count + SPARE_SLOTS);
+  tw_box *box = new_box(event->store, &like, most_members(event, container) + SPARE_SLOTS);
   if (!box) return NULL;
   while (tw_cursor_next(&cursor))
     box->slots[box->count++] = (tw_slot){cursor.key, cursor.value};
@@ -113,19 +118,23 @@ static tw_box *own_box(tw_event *event, tw_ref container) {
   return box->count < box->cap || grow_slots(event->store, box) ? box : NULL;
 }
 
-/* Removes the slots of a key but for slot `keep`, from 1. @return how many went */
-static uint32_t remove_key(const tw_store *store, tw_box *box, const char *key, size_t len,
-                           uint32_t keep) {
+/* Removes the slots of a key but for slot `keep`, from 1. */
+static void remove_key(const tw_store *store, tw_box *box, const char *key, size_t len,
+                       uint32_t keep) {
   uint32_t meta = tw_node_meta(TW_KIND_KEY, tw_key_hash(key, len)), left = 0;
   for (uint32_t i = 0; i < box->count; i++) {
     const tw_node *node = store->nodes + box->slots[i].key;
     if (i + 1 == keep || !tw_key_equals(node, meta, key, len))
       box->slots[left++] = box->slots[i];
   }
-  uint32_t removed = box->count - left;
+  if (left < box->count) tw_box_moved(box);
   box->count = left;
-  if (removed) tw_box_moved(box);
-  return removed;
+}
+
+static void remove_slot(tw_box *box, uint32_t slot) {
+  box->count--;
+  memmove(box->slots + slot, box->slots + slot + 1, (box->count - slot) * sizeof *box->slots);
+  tw_box_moved(box);
 }
 
 static tw_status too_deep(const tw_event *event, tw_error *error) {
@@ -189,12 +198,15 @@ tw_status tw_event_delete(tw_event *event, tw_ref object, const char *key, size_
   tw_ref there;
   tw_status status = check_object(event, object, error);
   if (status) return status;
-  if (!tw_event_find(event, object, key, len, &there))
+  tw_box *box = tw_event_box(event, object);
+  uint32_t slot = box ? tw_box_find(event->store, box, key, len) : 0;
+  if (!slot && (box || !tw_event_find(event, object, key, len, &there)))
     return tw_fail(error, TW_ENOENT, "there is no member \"%.*s\"", (int)(len < 99 ? len : 99),
                    key);
-  tw_box *box = own_box(event, object);
+  box = own_box(event, object);
   if (!box) return tw_no_memory(error);
-  remove_key(event->store, box, key, len, 0);
+  if (slot && box->unique) remove_slot(box, slot - 1);
+  else remove_key(event->store, box, key, len, 0);
   return TW_OK;
 }
 
@@ -236,8 +248,7 @@ tw_status tw_event_delete_at(tw_event *event, tw_ref array, uint32_t index, tw_e
     return tw_fail(error, TW_ENOENT, "there is no element %u in an array of %u", index, count);
   tw_box *box = own_box(event, array);
   if (!box) return tw_no_memory(error);
-  box->count--;
-  memmove(box->slots + index, box->slots + index + 1, (count - index - 1) * sizeof *box->slots);
+  remove_slot(box, index);
   return TW_OK;
 }
 

@@ -57,8 +57,9 @@ typedef struct tw_box {
   bool unique; ///< known to hold no key twice
   uint32_t count, cap;
   tw_slot *slots;  ///< in the arena
-  uint32_t walks;  ///< linear searches so far; many make an index
-  uint32_t *index; ///< hash table of slot numbers + 1, NULL: none or out of date
+  uint32_t walks;  ///< linear searches since the index was right; many make it anew
+  bool indexed;    ///< the index is right
+  uint32_t *index; ///< hash table of slot numbers + 1; NULL: none yet
   uint32_t mask;   ///< its size - 1
 } tw_box;
 

@@ -197,11 +197,13 @@ tw_status tw_store_json(tw_store *store, const char *json, size_t len, tw_ref *o
 }
 
 static bool is_plain(const char *bytes, size_t len) {
+  unsigned char all = 0;
   for (size_t i = 0; i < len; i++) {
     unsigned char c = (unsigned char)bytes[i];
     if (c < 0x20 || c == '"' || c == '\\') return false;
+    all |= c;
   }
-  return tw_utf8_check(bytes, len) == len;
+  return all < 0x80 || tw_utf8_check(bytes, len) == len;
 }
 
 /* Writes a JSON string with its quotes into the arena. */

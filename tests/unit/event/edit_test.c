@@ -290,6 +290,13 @@ static void big_objects_and_arrays_are_not_searched_quadratically(void **state) 
     assert_int_equal(tw_event_put_at(&event, list, COUNT + (uint32_t)i, value, &error), TW_OK);
   }
   assert_int_equal(tw_event_count(&event, event.root), 2 * COUNT + 1);
+  size_t spent = store.spent;
+  for (int i = 0; i < COUNT / 10; i++) {
+    int len = snprintf(key, sizeof key, "key-%06d-x", COUNT - 1 - i);
+    assert_int_equal(tw_event_delete(&event, event.root, key, (size_t)len, &error), TW_OK);
+  }
+  assert_true(store.spent - spent < 4u << 20);
+  assert_int_equal(tw_event_count(&event, event.root), 2 * COUNT + 1 - COUNT / 10);
   tw_event_end(&event);
   tw_store_fini(&store);
   tw_buffer_fini(&text);
