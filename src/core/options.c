@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/suggest.h"
 #include "core/names.h"
 #include "core/units.h"
 #include "event/text.h"
@@ -113,6 +114,11 @@ static tw_status fail_undeclared(tw_error *error, const char *kind, const tw_opt
   if (len >= sizeof word) len = sizeof word - 1;
   memcpy(word, name, len);
   word[len] = '\0';
+  const char *near = tw_suggest(word, known, count);
+  if (near) {
+    return tw_fail(error, TW_EINVAL, "%s: unknown option \"%s\"; did you mean \"%s\"?", kind,
+                   word, near);
+  }
   tw_fail_unknown(error, TW_EINVAL, "unknown option", word, known, count, "it takes none");
   tw_error_prefix(error, "%s: ", kind);
   return TW_EINVAL;

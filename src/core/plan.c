@@ -31,14 +31,16 @@ tw_status tw_plan_new(tw_router *router, bool is_open, tw_plan **out, tw_error *
   *out = NULL;
   if (slot < 0) {
     return tw_fail(error, TW_ELIMIT,
-                   "%d changes of the router wait for an event that is still inside; "
-                   "change it after that event",
-                   TW_PLAN_SLOTS);
+                   "events are still inside %d earlier versions of the router; change it when "
+                   "they have left",
+                   TW_PLAN_SLOTS - 1);
   }
   size_t pointers = is_open ? router->processor_count + router->port_count : 0;
   tw_plan *plan = tw_calloc(1, sizeof *plan + pointers * sizeof(void *));
   if (!plan) return tw_no_memory(error);
   atomic_init(&plan->left, BIAS);
+  atomic_init(&plan->holds, is_open ? 0 : 2); /* itself, and being the current era */
+  plan->era = is_open ? NULL : plan;
   plan->router = router;
   plan->slot = (uint8_t)slot;
   if (is_open) copy_configuration(plan, router);
@@ -47,53 +49,77 @@ tw_status tw_plan_new(tw_router *router, bool is_open, tw_plan **out, tw_error *
   return TW_OK;
 }
 
-static void free_plan(tw_plan *plan) {
+static void drop_configuration(tw_plan *plan) {
   if (plan->route) tw_shared_unref(&plan->route->shared);
   if (plan->watcher) tw_shared_unref(&plan->watcher->shared);
-  tw_free(plan);
 }
 
 /* The configuration holds route and watcher too: nothing is called from here. */
 void tw_plan_discard(tw_plan *plan) {
   if (!plan) return;
   plan->router->slots[plan->slot] = NULL;
-  free_plan(plan);
+  drop_configuration(plan);
+  tw_free(plan);
 }
+
+/* ----------------------------------------------------------------- replace */
 
 void tw_plan_install(tw_plan *plan) {
   plan->router->current = plan;
   atomic_store(&plan->router->gate, plan->slot);
 }
 
-tw_plan *tw_plan_swap(tw_plan *plan, uint64_t *entered) {
+void tw_plan_swap(tw_plan *plan, tw_change *change) {
   tw_router *router = plan->router;
   tw_plan *old = router->current;
-  atomic_fetch_sub(&plan->left, 1); /* the predecessor is inside */
-  old->next = plan;
+  *change = (tw_change){.old = old};
+  if (plan->is_open) {
+    plan->era = old->era;
+    atomic_fetch_add(&plan->era->holds, 1);
+  } else {
+    change->era = old->era;
+    change->era->next = plan;
+    atomic_fetch_add(&plan->holds, 1);
+  }
   router->current = plan;
-  *entered = atomic_exchange(&router->gate, plan->slot) / TW_GATE_ONE;
-  if (old->is_open) router->received += *entered;
-  return old;
+  change->entered = atomic_exchange(&router->gate, plan->slot) / TW_GATE_ONE;
+  if (old->is_open) router->received += change->entered;
 }
 
-void tw_plan_retire(tw_plan *plan, uint64_t entered, const tw_way *way, tw_closing *closing) {
-  int64_t outstanding = BIAS + (int64_t)entered;
-  if (atomic_fetch_sub(&plan->left, outstanding) == outstanding) {
-    tw_plan_end(plan, way, closing);
+void tw_plan_remove(tw_router *router, tw_change *change) {
+  uint64_t entered = atomic_load(&router->gate) / TW_GATE_ONE;
+  *change = (tw_change){router->current, entered, router->current->era};
+}
+
+/* --------------------------------------------------------------------- end */
+
+/* Takes a hold off an era; the last one ends it, and takes the hold off the next era. */
+static void drop_era(tw_plan *era, const tw_way *way, tw_closing *closing) {
+  while (era && atomic_fetch_sub(&era->holds, 1) == 1) {
+    tw_router *router = era->router;
+    tw_plan *next = era->next;
+    if (next) tw_tree_release(next, way, closing);
+    else tw_router_destroy(router);
+    tw_free(era);
+    era = next;
   }
 }
 
 void tw_plan_end(tw_plan *plan, const tw_way *way, tw_closing *closing) {
-  while (plan) {
-    tw_router *router = plan->router;
-    tw_plan *next = plan->next;
-    if (plan->releases) tw_tree_release(router, way, closing);
-    tw_topology_lock();
-    router->slots[plan->slot] = NULL;
-    tw_topology_unlock();
-    free_plan(plan);
-    if (!next) tw_router_destroy(router);
-    bool next_is_empty = next && atomic_fetch_add(&next->left, 1) == -1;
-    plan = next_is_empty ? next : NULL;
+  tw_plan *era = plan->era;
+  tw_topology_lock();
+  plan->router->slots[plan->slot] = NULL;
+  tw_topology_unlock();
+  drop_configuration(plan);
+  if (plan != era) tw_free(plan);
+  drop_era(era, way, closing);
+}
+
+void tw_change_finish(const tw_change *change, const tw_way *way, tw_closing *closing) {
+  if (!change->old) return;
+  int64_t outstanding = BIAS + (int64_t)change->entered;
+  if (atomic_fetch_sub(&change->old->left, outstanding) == outstanding) {
+    tw_plan_end(change->old, way, closing);
   }
+  drop_era(change->era, way, closing);
 }

@@ -9,12 +9,13 @@
 /// is one atomic addition to the plan's `left`. Replacing the plan exchanges the gate, which
 /// tells how many entered the old one for good; that many are subtracted from its `left`.
 /// `left` starts with a bias that goes at the same time: it is zero exactly when the plan is
-/// replaced and empty.
+/// replaced and empty. However many events flow, those inside one plan leave it in time: a
+/// change is never put off by later events.
 ///
-/// A plan also waits for its predecessor, which counts as one that has entered. So plans end
-/// in order, and what is to happen after the last event of a plan (closing backends, freeing
-/// the router) happens after those of all earlier plans too. However many events flow, those
-/// inside one plan leave it in time: a change is never put off by later events.
+/// An *era* is the plans from one closed plan to before the next: the router's time from
+/// being closed through being open. What is to happen after its last event (closing the
+/// backends, at the end freeing the router) waits for all plans of the era and of earlier
+/// ones. The closed plan that begins an era stands for it.
 #ifndef TW_CORE_PLAN_H
 #define TW_CORE_PLAN_H
 
@@ -27,29 +28,42 @@ struct tw_plan {
   atomic_int_fast64_t left; ///< written by each event: on a cache line of its own
   char pad[56];
   tw_router *router;
-  bool is_open;  ///< lets events in; a closed plan has nothing else
-  bool releases; ///< its end also ends the uses that the router holds
+  bool is_open; ///< lets events in; a closed plan has nothing else
   uint8_t slot;
-  tw_plan *next; ///< set when it is replaced; NULL then: its end is the router's
   tw_route *route;
   tw_watcher *watcher;
   size_t processor_count, port_count;
   tw_processor **processors;
   tw_port **ports;
+  tw_plan *era; ///< the closed plan that began the plan's era
+
+  /* Of an era. */
+  atomic_size_t holds; ///< its plans, the era before, and being the current one
+  tw_plan *next;       ///< set when the era is over; NULL then: its end is the router's
 };
+
+/// A plan that was replaced, and its era when that is over.
+typedef struct tw_change {
+  tw_plan *old; ///< NULL: nothing was replaced
+  uint64_t entered;
+  tw_plan *era; ///< NULL: it goes on
+} tw_change;
 
 /// Makes a plan of the configuration and keeps a slot for it. Under the lock.
 /// @param is_open  false: a closed plan
 tw_status tw_plan_new(tw_router *router, bool is_open, tw_plan **out, tw_error *error);
 /// Frees a plan that was never current. Under the lock.
 void tw_plan_discard(tw_plan *plan);
-/// Makes a plan current. Under the lock; the old one then goes to tw_plan_retire, without it.
-/// @param entered  how many have entered the old plan
-tw_plan *tw_plan_swap(tw_plan *plan, uint64_t *entered);
-/// Ends the plan when all have left it; or else the last to leave will.
-void tw_plan_retire(tw_plan *plan, uint64_t entered, const tw_way *way, tw_closing *closing);
 /// Makes the first plan of a new router current.
 void tw_plan_install(tw_plan *plan);
+/// Makes a plan current; a closed one begins an era. Under the lock, without which
+/// tw_change_finish follows.
+void tw_plan_swap(tw_plan *plan, tw_change *change);
+/// Lets the last plan of a router go that nobody can enter any more. Under the lock, as above.
+void tw_plan_remove(tw_router *router, tw_change *change);
+/// Ends the old plan when all have left it, or else the last to leave will.
+/// @param way, closing  for tw_tree_release, when this call ends the era; may be NULL
+void tw_change_finish(const tw_change *change, const tw_way *way, tw_closing *closing);
 /// Follows a plan's last leaver.
 void tw_plan_end(tw_plan *plan, const tw_way *way, tw_closing *closing);
 

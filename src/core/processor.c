@@ -60,7 +60,7 @@ static tw_status find_kind(const char *name, const tw_processor_kind **out, tw_e
 /* The kinds that ship are filters: they fail closed. */
 tw_status tw_processor_new_kind(const char *kind, const char *options, size_t len,
                                 tw_processor **out, tw_error *error) {
-  const tw_processor_kind *found;
+  const tw_processor_kind *found = NULL;
   tw_event *event;
   void *self = NULL;
   *out = NULL;

@@ -62,7 +62,7 @@ tw_router *tw_router_ref(tw_router *router) {
   return router;
 }
 
-/* Nobody can enter any more, but events may still be inside: the end of the last plan frees
+/* Nobody can enter any more, but events may still be inside: the end of the last era frees
    the router. */
 void tw_router_unref(tw_router *router) {
   if (!router || atomic_fetch_sub(&router->refs, 1) != 1) return;
@@ -71,12 +71,12 @@ void tw_router_unref(tw_router *router) {
     router->is_opened = false;
     tw_tree_unuse(router, NULL, "", &closing);
   }
+  tw_change last;
   tw_topology_lock();
-  tw_plan *last = router->current;
-  uint64_t entered = atomic_load(&router->gate) / TW_GATE_ONE;
   tw_plan_discard(router->spare);
+  tw_plan_remove(router, &last);
   tw_topology_unlock();
-  tw_plan_retire(last, entered, NULL, NULL);
+  tw_change_finish(&last, NULL, NULL);
 }
 
 static void free_port(tw_port *port) {
@@ -99,24 +99,13 @@ void tw_router_destroy(tw_router *router) {
 
 /* ----------------------------------------------------------------- changes */
 
-/* A plan that was replaced, to be retired when the lock is free again. */
-typedef struct replaced {
-  tw_plan *plan; ///< NULL: none
-  uint64_t entered;
-} replaced;
-
 /* Lets the configuration hold for the events to come. Under the lock. */
-static tw_status publish(tw_router *router, replaced *old, tw_error *error) {
+static tw_status publish(tw_router *router, tw_change *change, tw_error *error) {
   tw_plan *plan;
-  old->plan = NULL;
   if (!router->current->is_open) return TW_OK;
   tw_status status = tw_plan_new(router, true, &plan, error);
-  if (status == TW_OK) old->plan = tw_plan_swap(plan, &old->entered);
+  if (status == TW_OK) tw_plan_swap(plan, change);
   return status;
-}
-
-static void retire(const replaced *old) {
-  if (old->plan) tw_plan_retire(old->plan, old->entered, NULL, NULL);
 }
 
 /* Makes room for one more pointer. */
@@ -131,35 +120,35 @@ static bool reserve(void ***vector, size_t count, size_t *cap) {
 }
 
 tw_status tw_router_add_processor(tw_router *router, tw_processor *processor, tw_error *error) {
-  replaced old = {NULL, 0};
+  tw_change change = {0};
   tw_status status = TW_OK;
   tw_topology_lock();
   if (reserve((void ***)&router->processors, router->processor_count, &router->processor_cap)) {
     router->processors[router->processor_count++] = processor;
-    status = publish(router, &old, error);
+    status = publish(router, &change, error);
     if (status != TW_OK) router->processor_count--;
   } else {
     status = tw_no_memory(error);
   }
   tw_topology_unlock();
-  retire(&old);
+  tw_change_finish(&change, NULL, NULL);
   if (status != TW_OK) tw_processor_unref(processor);
   return status;
 }
 
 tw_status tw_router_set_route(tw_router *router, const tw_route_ops *ops, void *self,
                               tw_error *error) {
-  replaced old = {NULL, 0};
+  tw_change change = {0};
   tw_route *route = new_shared(sizeof *route, ops->free, self, error);
   if (!route) return TW_ENOMEM;
   route->ops = *ops;
   tw_topology_lock();
   tw_route *before = router->route;
   router->route = route;
-  tw_status status = publish(router, &old, error);
+  tw_status status = publish(router, &change, error);
   if (status != TW_OK) router->route = before;
   tw_topology_unlock();
-  retire(&old);
+  tw_change_finish(&change, NULL, NULL);
   tw_route *gone = status == TW_OK ? before : route;
   if (gone) tw_shared_unref(&gone->shared);
   return status;
@@ -167,7 +156,7 @@ tw_status tw_router_set_route(tw_router *router, const tw_route_ops *ops, void *
 
 tw_status tw_router_set_observer(tw_router *router, const tw_observer *observer, void *self,
                                  tw_error *error) {
-  replaced old = {NULL, 0};
+  tw_change change = {0};
   tw_watcher *watcher = NULL;
   if (observer) {
     watcher = new_shared(sizeof *watcher, observer->free, self, error);
@@ -177,10 +166,10 @@ tw_status tw_router_set_observer(tw_router *router, const tw_observer *observer,
   tw_topology_lock();
   tw_watcher *before = router->watcher;
   router->watcher = watcher;
-  tw_status status = publish(router, &old, error);
+  tw_status status = publish(router, &change, error);
   if (status != TW_OK) router->watcher = before;
   tw_topology_unlock();
-  retire(&old);
+  tw_change_finish(&change, NULL, NULL);
   tw_watcher *gone = status == TW_OK ? before : watcher;
   if (gone) tw_shared_unref(&gone->shared);
   return status;
@@ -251,7 +240,8 @@ static tw_status check_port(const tw_router *router, const tw_port *port, tw_err
   return TW_OK;
 }
 
-static tw_status insert_port(tw_router *router, tw_port *port, replaced *old, tw_error *error) {
+static tw_status insert_port(tw_router *router, tw_port *port, tw_change *change,
+                             tw_error *error) {
   size_t at;
   if (!reserve((void ***)&router->ports, router->port_count, &router->port_cap)) {
     return tw_no_memory(error);
@@ -262,7 +252,7 @@ static tw_status insert_port(tw_router *router, tw_port *port, replaced *old, tw
   memmove(place + 1, place, behind * sizeof *place);
   *place = port;
   router->port_count++;
-  tw_status status = publish(router, old, error);
+  tw_status status = publish(router, change, error);
   if (status == TW_OK) return TW_OK;
   memmove(place, place + 1, behind * sizeof *place);
   router->port_count--;
@@ -286,7 +276,7 @@ static void unuse_port(tw_port *port) {
 /* What is added to an open router is opened first, without the lock; meanwhile the router
    may open or close, so that this is looked at again. */
 static tw_status add_port(tw_router *router, tw_port *port, tw_error *error) {
-  replaced old = {NULL, 0};
+  tw_change change = {0};
   bool is_used = false;
   tw_status status;
   for (;;) {
@@ -299,10 +289,10 @@ static tw_status add_port(tw_router *router, tw_port *port, tw_error *error) {
     is_used = true;
   }
   port->is_used = is_used && router->uses;
-  if (status == TW_OK) status = insert_port(router, port, &old, error);
+  if (status == TW_OK) status = insert_port(router, port, &change, error);
   bool is_extra = is_used && (status != TW_OK || !port->is_used);
   tw_topology_unlock();
-  retire(&old);
+  tw_change_finish(&change, NULL, NULL);
   if (is_extra) unuse_port(port);
   return status;
 }

@@ -107,9 +107,10 @@ tw_status tw_tree_use(tw_router *router, tw_error *error);
 /// Ends a use. After the last, the last event inside flushes and closes.
 /// @param up, name  the way to the router, for messages
 void tw_tree_unuse(tw_router *router, const tw_way *up, const char *name, tw_closing *closing);
-/// Ends the uses that the router's ports hold, unless it is in use again.
+/// Ends the uses that a router's ports hold, after the last event before it was closed.
+/// @param closed  the plan that closed it
 /// @param way  to the router; NULL when an event that left brought us here
-void tw_tree_release(tw_router *router, const tw_way *way, tw_closing *closing);
+void tw_tree_release(const tw_plan *closed, const tw_way *way, tw_closing *closing);
 /// tw_router_open, unless it was closed before: TW_ECLOSED.
 tw_status tw_router_open_first(tw_router *router, tw_error *error);
 

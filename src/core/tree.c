@@ -46,16 +46,16 @@ static tw_status open_backend(tw_router *router, tw_port *port, tw_error *error)
 }
 
 static tw_status let_events_in(tw_router *router, tw_error *error) {
-  tw_plan *plan, *old = NULL;
-  uint64_t entered = 0;
+  tw_plan *plan;
+  tw_change change = {0};
   tw_status status = TW_OK;
   tw_topology_lock();
   if (router->uses && !router->current->is_open) {
     status = tw_plan_new(router, true, &plan, error);
-    if (status == TW_OK) old = tw_plan_swap(plan, &entered);
+    if (status == TW_OK) tw_plan_swap(plan, &change);
   }
   tw_topology_unlock();
-  if (old) tw_plan_retire(old, entered, NULL, NULL);
+  tw_change_finish(&change, NULL, NULL);
   return status;
 }
 
@@ -179,11 +179,13 @@ tw_status tw_router_flush(tw_router *router, tw_error *error) {
   return closing.status;
 }
 
-/* A port whose use is to end; its mark is taken away. */
-static tw_port *next_to_release(tw_router *router) {
+/* A port whose use is to end; its mark is taken away. None when the router is in use again,
+   or was since: then events may be inside that came later, and their era ends the uses. */
+static tw_port *next_to_release(const tw_router *router, const tw_plan *closed) {
   tw_port *found = NULL;
   tw_topology_lock();
-  for (size_t i = 0; !router->uses && !found && i < router->port_count; i++) {
+  bool is_due = !router->uses && router->current == closed;
+  for (size_t i = 0; is_due && !found && i < router->port_count; i++) {
     if (router->ports[i]->is_used) found = router->ports[i];
   }
   if (found) found->is_used = false;
@@ -191,9 +193,9 @@ static tw_port *next_to_release(tw_router *router) {
   return found;
 }
 
-static void release_ports(const tw_way *way, tw_closing *closing) {
+static void release_ports(const tw_way *way, const tw_plan *closed, tw_closing *closing) {
   tw_port *port;
-  while ((port = next_to_release(way->router))) {
+  while ((port = next_to_release(way->router, closed))) {
     uint64_t lost;
     tw_error cause = {0};
     if (port->child) {
@@ -205,14 +207,15 @@ static void release_ports(const tw_way *way, tw_closing *closing) {
   }
 }
 
-void tw_tree_release(tw_router *router, const tw_way *way, tw_closing *closing) {
+void tw_tree_release(const tw_plan *closed, const tw_way *way, tw_closing *closing) {
+  tw_router *router = closed->router;
   if (way) {
-    release_ports(way, closing);
+    release_ports(way, closed, closing);
     return;
   }
   tw_watcher *own = hold_watcher(router);
   tw_way root = step_down(NULL, "", router, own);
-  release_ports(&root, closing);
+  release_ports(&root, closed, closing);
   drop_watcher(own);
 }
 
@@ -220,18 +223,16 @@ void tw_tree_release(tw_router *router, const tw_way *way, tw_closing *closing) 
 void tw_tree_unuse(tw_router *router, const tw_way *up, const char *name, tw_closing *closing) {
   tw_watcher *own = hold_watcher(router);
   tw_way way = step_down(up, name, router, own);
-  tw_plan *old = NULL;
-  uint64_t entered;
+  tw_change change = {0};
   tw_topology_lock();
-  if (--router->uses == 0) {
-    tw_plan *closed = router->spare;
+  bool is_last = --router->uses == 0;
+  if (is_last) {
+    tw_plan_swap(router->spare, &change);
     router->spare = NULL;
-    old = tw_plan_swap(closed, &entered);
-    old->releases = true;
   }
   tw_topology_unlock();
-  if (old) tw_plan_retire(old, entered, &way, closing);
-  else flush_below(&way, closing);
+  tw_change_finish(&change, &way, closing);
+  if (!is_last) flush_below(&way, closing);
   drop_watcher(own);
 }
 
