@@ -13,8 +13,10 @@ end
 
 local program = output_of("realpath " .. (os.getenv "TIDEWIRE" or "build/dev/tidewire"))
 
--- A spec itself may run with a sanitizer's runtime preloaded; the command brings its own.
-local environment = "env -u LD_PRELOAD ASAN_OPTIONS=detect_leaks=1"
+-- A spec itself may run with a sanitizer's runtime preloaded; the command brings its own,
+-- and tools of the system do not always bear it.
+local plain = "unset LD_PRELOAD; "
+local environment = "env ASAN_OPTIONS=detect_leaks=1"
 
 --- Whether the command is slowed and swollen by a sanitizer.
 M.sanitized = (os.getenv "TIDEWIRE_SANITIZE" or "") ~= ""
@@ -61,7 +63,7 @@ end
 
 --- Runs a shell command in the folder. Returns status, standard output, standard error.
 function Folder:shell(command)
-  local _, how, status = os.execute(("cd %s && { %s; } >.out 2>.err"):format(M.quote(self.path), command))
+  local _, how, status = os.execute((plain .. "cd %s && { %s; } >.out 2>.err"):format(M.quote(self.path), command))
   if how == "signal" then status = 128 + status end
   return status, self:read ".out", self:read ".err"
 end
