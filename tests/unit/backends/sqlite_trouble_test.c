@@ -88,7 +88,7 @@ static void a_row_that_is_refused_takes_no_other_with_it(void **state) {
 }
 
 static int unmount_folder(void **state) {
-  umount(in_folder("disk"));
+  umount2(in_folder("disk"), MNT_DETACH);
   return remove_folder(state);
 }
 
