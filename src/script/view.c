@@ -33,7 +33,8 @@ static tw_view *push_full(lua_State *L, const tw_lua *lua, uint64_t serial, tw_r
 
 static bool push_light(lua_State *L, const tw_lua *lua, uint64_t serial, tw_ref node) {
   if (!lua->light || node >= TW_LIGHT_NODES || serial >= TW_LIGHT_SERIALS) return false;
-  lua_pushlightuserdata(L, (void *)(uintptr_t)(serial << 16 | node));
+  uintptr_t bits = (uintptr_t)(serial << 16 | node);
+  lua_pushlightuserdata(L, (void *)bits); /* NOLINT(performance-no-int-to-ptr): no address */
   return true;
 }
 

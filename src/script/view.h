@@ -10,6 +10,18 @@
 ///
 /// A view of a value that was removed or replaced goes on to show that value, apart from
 /// the event, as a Lua table would.
+///
+/// As a table
+/// - JSON null is read as tidewire.null, which is true in a condition, as with lua-cjson. A
+///   missing field is nil. At the root of an event, `id` is the event's id when the JSON has
+///   no such field.
+/// - Assigning nil removes. An array closes the gap, so while walking it remove with pairs,
+///   which then stays in place, or from the end; ipairs would skip one.
+/// - During pairs over an object, fields may be set, added and removed; an added one is not
+///   visited.
+/// - An array takes the indexes 1 to # + 1. An object without fields becomes an array with
+///   its first element.
+/// - A table or view that is assigned is copied: later changes of it do not show.
 #ifndef TW_SCRIPT_VIEW_H
 #define TW_SCRIPT_VIEW_H
 
