@@ -9,7 +9,7 @@
 /* tidewire.event(json_or_table) -> view */
 static int make_event(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
-  tw_error error;
+  tw_error error = {0};
   tw_ref ref;
   size_t len;
   tw_event *event = tw_view_get(L, lua, 1, &ref);
@@ -30,7 +30,7 @@ static int decode(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
   size_t len;
   const char *json = luaL_checklstring(L, 1, &len);
-  tw_error error;
+  tw_error error = {0};
   return tw_view_push_json(L, lua, json, len, false, &error) ? tw_lua_fail(L, &error) : 1;
 }
 
@@ -39,7 +39,7 @@ static int encode(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
   luaL_checkany(L, 1);
   tw_buffer *out = tw_lua_scratch(L, lua);
-  tw_error error;
+  tw_error error = {0};
   if (tw_value_write(L, lua, 1, "", out, &error)) return tw_lua_raise(L, "%s", error.message);
   lua_pushlstring(L, out->data, out->len);
   return 1;
