@@ -337,6 +337,67 @@ static void callbacks_meddle_with_the_router_that_calls_them(void **state) {
   assert_int_equal(always.opened, always.closed);
 }
 
+/* ------------------------------------------------------------ late leaver */
+
+typedef struct meeting {
+  tw_router *router;
+  pthread_t thread;
+  pthread_barrier_t inside, leave;
+  counter *backend;
+  atomic_int calls;
+} meeting;
+
+/* The first event stays inside until the second, which came after the router was closed and
+   opened again, has closed it once more. */
+static tw_verdict meet(void *self, tw_event *event, tw_split *split, tw_error *error) {
+  meeting *m = self;
+  (void)event, (void)split, (void)error;
+  if (atomic_fetch_add(&m->calls, 1) == 0) {
+    pthread_barrier_wait(&m->inside);
+    pthread_barrier_wait(&m->leave);
+    return TW_PASS;
+  }
+  expect(tw_router_close(m->router, NULL) == TW_OK);
+  pthread_barrier_wait(&m->leave);
+  pthread_join(m->thread, NULL);
+  expect(m->backend->closed == 0);
+  return TW_PASS;
+}
+
+static void *send_one(void *arg) {
+  tw_event *event;
+  expect(tw_event_parse("{}", 2, NULL, &event, NULL) == TW_OK);
+  expect(tw_router_send(((meeting *)arg)->router, event, 0, NULL) == TW_OK);
+  tw_event_free(event);
+  return NULL;
+}
+
+static void a_late_event_never_closes_backends_under_a_later_one(void **state) {
+  (void)state;
+  static const tw_processor_ops ops = {meet, NULL};
+  counter c = {0};
+  tw_processor *processor;
+  meeting m = {.router = new_router(), .backend = &c};
+  pthread_barrier_init(&m.inside, NULL, 2);
+  pthread_barrier_init(&m.leave, NULL, 2);
+  tw_processor_new("meet", &ops, &m, TW_ON_ERROR_PASS, &processor, NULL);
+  tw_router_add_processor(m.router, processor, NULL);
+  add_counter(m.router, "c", &c, 0);
+  tw_router_open(m.router, NULL);
+  pthread_create(&m.thread, NULL, send_one, &m);
+  pthread_barrier_wait(&m.inside);
+  assert_int_equal(tw_router_close(m.router, NULL), TW_OK);
+  assert_int_equal(tw_router_open(m.router, NULL), TW_OK);
+  send_one(&m);
+  assert_int_equal(atomic_exchange(&failures, 0), 0);
+  assert_int_equal(c.sent, 2);
+  assert_int_equal(c.opened, 1);
+  assert_int_equal(c.closed, 1);
+  tw_router_unref(m.router);
+  pthread_barrier_destroy(&m.inside);
+  pthread_barrier_destroy(&m.leave);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(threads_emit_with_a_context_each),
@@ -345,6 +406,7 @@ int main(void) {
       cmocka_unit_test(a_router_changes_while_events_flow),
       cmocka_unit_test(a_router_opens_and_closes_while_events_flow),
       cmocka_unit_test(callbacks_meddle_with_the_router_that_calls_them),
+      cmocka_unit_test(a_late_event_never_closes_backends_under_a_later_one),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
