@@ -15,6 +15,7 @@
 #include "script/message.h"
 #include "script/module.h"
 #include "script/object.h"
+#include "script/search.h"
 
 /* Linked into the command and the library, but not into the module for Lua programs, where
    `require` finds cjson as any other module. */
@@ -35,19 +36,6 @@ static void *allocate(void *self, void *block, size_t old, size_t size) {
 
 /* ---------------------------------------------------------------- prepare */
 
-/* Modules beside the script come first. */
-static void set_path(lua_State *L, const char *script) {
-  const char *slash = strrchr(script, '/');
-  int len = slash ? (int)(slash - script) : 1;
-  lua_pushlstring(L, slash ? script : ".", (size_t)(slash && !len ? 1 : len));
-  const char *folder = lua_tostring(L, -1);
-  lua_getglobal(L, "package");
-  lua_getfield(L, -1, "path");
-  lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", folder, folder, lua_tostring(L, -1));
-  lua_setfield(L, -3, "path");
-  lua_pop(L, 3);
-}
-
 static void preload_cjson(lua_State *L) {
   if (!luaopen_cjson) return;
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
@@ -65,7 +53,7 @@ static int prepare(lua_State *L) {
   preparing *to = lua_touserdata(L, 1);
   luaL_openlibs(L);
   preload_cjson(L);
-  set_path(L, to->path);
+  tw_search_setup(L, to->path);
   to->script->gate = tw_module_open(L, true);
   to->script->gate->is_script = true;
   return 0;

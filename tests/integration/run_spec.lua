@@ -178,7 +178,7 @@ describe("tidewire run", function()
       [[
       local tw = require "tidewire"
       return tw.router {
-        processors = { (require "shop.mark") },
+        processors = { require "shop.mark" },
         backends = { out = tw.backends.file { path = "out.ndjson" } },
       }]]
     )
