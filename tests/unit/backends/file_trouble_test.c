@@ -141,6 +141,11 @@ static void nap(long ms) {
   nanosleep(&time, NULL);
 }
 
+static void wait_for_lines(const char *path) {
+  struct stat st = {0};
+  for (int i = 0; i < 10000 && (stat(path, &st) || !st.st_size); i++) nap(1);
+}
+
 /* Dies somewhere in the middle; a page more or less is the kernel's choice. What comes after
    is on lines of its own. */
 static void a_killed_writer_leaves_whole_lines_and_at_most_one_torn_end(void **state) {
@@ -148,6 +153,7 @@ static void a_killed_writer_leaves_whole_lines_and_at_most_one_torn_end(void **s
   for (int round = 0; round < 5; round++) {
     pid_t child = fork();
     if (!child) write_for_ever();
+    wait_for_lines(in_folder("logs/a"));
     nap(20 + 7 * round);
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);

@@ -152,7 +152,8 @@ static void a_killed_writer_leaves_what_it_committed_and_nothing_half(void **sta
     pid_t child = fork();
     if (!child) write_for_ever(ends[1]);
     close(ends[1]);
-    struct timespec time = {0, 100000000 + 13000000 * round};
+    assert_int_equal(read(ends[0], &told, sizeof told), sizeof told);
+    struct timespec time = {0, 20000000 + 13000000 * round};
     nanosleep(&time, NULL);
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);
