@@ -26,7 +26,7 @@ extern "C" {
 #define TW_VERSION       "0.1.0"
 
 #if defined(__GNUC__)
-#define TW_API                   __attribute__((visibility("default")))
+#define TW_API               __attribute__((visibility("default")))
 #define TW_PRINTF(at, first) __attribute__((format(printf, at, first)))
 #else
 #define TW_API
@@ -135,15 +135,21 @@ TW_API void tw_event_free(tw_event *event);
 /// a key with other characters than letters, digits, `_`, `-`, `$` and `@` is
 /// quoted: `data["a.b"]`. Of keys that occur twice, the last is read.
 ///
-/// @return TW_OK, TW_ENOENT when nothing is there, TW_EINVAL for a bad path, TW_ENOMEM
+/// @param[out] out  zeroed on failure
+/// @return TW_OK, TW_ENOENT when nothing is there, TW_EINVAL for a bad path or one with a
+///         wildcard, TW_ENOMEM
 TW_API tw_status tw_event_get(tw_event *event, const char *path, tw_value *out);
 
-/// Sets the value at a path. Missing objects on the way are made; an array grows
-/// by one when the index is its length.
+/// Sets the value at a path. Missing objects on the way are made, and a missing array
+/// where index 0 follows; an array grows by one when the index is its length. Of keys that
+/// occur twice, the last gets the value and the others go. A new member stands behind the
+/// others.
 ///
 /// @param json  any JSON value, copied
-/// @return TW_OK, TW_EINVAL, TW_EJSON, TW_ETYPE (the way leads through a scalar),
-///         TW_ELIMIT, TW_ENOMEM; the event is unchanged on failure
+/// @return TW_OK, TW_EINVAL (a bad path, an index past the end), TW_EJSON, TW_ETYPE (the way
+///         leads through a scalar, or a container of the other kind), TW_ELIMIT (the value
+///         alone is longer than an event may be, or the event would nest too deep; edits
+///         may make the whole longer), TW_ENOMEM; the event is unchanged on failure
 TW_API tw_status tw_event_set_json(tw_event *event, const char *path, const char *json,
                                    size_t len, tw_error *error);
 TW_API tw_status tw_event_set_string(tw_event *event, const char *path, const char *text,
@@ -156,11 +162,15 @@ TW_API tw_status tw_event_set_bool(tw_event *event, const char *path, bool value
                                    tw_error *error);
 TW_API tw_status tw_event_set_null(tw_event *event, const char *path, tw_error *error);
 
-/// Removes the value at a path; an array closes the gap.
+/// Removes the value at a path, all of them when its key occurs twice; an array closes the
+/// gap.
 /// @return TW_OK, TW_ENOENT when nothing was there, TW_EINVAL, TW_ENOMEM
 TW_API tw_status tw_event_remove(tw_event *event, const char *path, tw_error *error);
 
-/// Replaces the whole event by another JSON object; the id is kept.
+/// Replaces the whole event by another JSON object; the id that it has now is kept, whatever
+/// `id` the new one holds.
+/// @return TW_OK, TW_EJSON, TW_ETYPE (no object), TW_ELIMIT, TW_ENOMEM; the event is
+///         unchanged on failure
 TW_API tw_status tw_event_replace(tw_event *event, const char *json, size_t len,
                                   tw_error *error);
 
@@ -170,7 +180,7 @@ TW_API tw_status tw_event_json(tw_event *event, const char **text, size_t *len);
 
 /// The event's id: its own `id` or `messageId` where that is a string of 1 to 255
 /// bytes, otherwise a UUIDv7 (RFC 9562), made when first asked for and not part of
-/// the JSON. Borrowed: valid until the event is edited or freed.
+/// the JSON. Copies have the same. Borrowed: valid until the event is edited or freed.
 TW_API tw_status tw_event_id(tw_event *event, const char **id, size_t *len);
 
 /* ----------------------------------------------------------------- builder */
@@ -201,12 +211,14 @@ TW_API void tw_builder_json(tw_builder *builder, const char *json, size_t len);
 /// `{total:%f, user:%s, tags:[%s,%s], ok:true}`. Keys may go without quotes.
 /// Conversions, checked by the compiler: `%s` (NULL gives null), `%.*s`, `%d`, `%i`,
 /// `%u` with `l`, `ll`, `z`, `j`; `%f` or `%g` (double, exact); `%hhd` (a bool);
-/// `%%` inside a quoted text.
+/// `%%` inside a quoted text. A key may be `%s` or `%.*s` too. As with printf a text ends at
+/// a NUL. An error's position is a byte of the template.
 TW_API void tw_builder_pack(tw_builder *builder, const char *format, ...) TW_PRINTF(2, 3);
 TW_API void tw_builder_vpack(tw_builder *builder, const char *format, va_list args);
-/// The finished value. Borrowed: valid until the builder is used again.
-/// @return TW_OK; TW_EINVAL when the value is unfinished or a call was out of place,
-///         TW_EJSON, TW_ENOMEM
+/// The finished value, NUL-terminated. Borrowed: valid until the builder is used again.
+/// @return TW_OK; TW_EINVAL when the value is unfinished, a call was out of place, a number
+///         is NaN or infinite, or a template malformed; TW_EJSON, TW_ELIMIT (deeper than
+///         1024), TW_ENOMEM
 TW_API tw_status tw_builder_text(tw_builder *builder, const char **text, size_t *len,
                                  tw_error *error);
 

@@ -11,6 +11,7 @@ static bool same_key(tw_store *store, tw_ref a, tw_ref b) {
   return a_key && b_key && a_len == b_len && memcmp(a_key, b_key, a_len) == 0;
 }
 
+/* Of equal keys the later slot replaces the earlier, as the last is read. */
 static bool index_slot(tw_store *store, tw_box *box, uint32_t slot) {
   size_t len;
   tw_ref key = box->slots[slot].key;
@@ -62,6 +63,7 @@ void tw_box_appended(tw_store *store, tw_box *box) {
 /* Walks that an index must spare to be worth its making. */
 static uint32_t patience(const tw_box *box) { return TW_MEMO_WALKS + box->count / 64; }
 
+/* From the end, where the last of equal keys is met first. */
 static uint32_t walk_box(const tw_store *store, const tw_box *box, const char *key,
                          size_t len) {
   uint32_t meta = tw_node_meta(TW_KIND_KEY, tw_key_hash(key, len));

@@ -32,12 +32,14 @@ void tw_builder_reset(tw_builder *b) {
   b->error.message[0] = '\0';
 }
 
+/* After the first error nothing is appended any more. */
 static void append(tw_builder *b, const char *bytes, size_t len) {
   if (!b->error.code && !tw_buffer_append(&b->text, bytes, len)) tw_no_memory(&b->error);
 }
 
 static tw_level *level(tw_builder *b) { return b->depth ? b->levels + b->depth - 1 : NULL; }
 
+/* @return whether a value may stand here; writes what separates it from the one before */
 static bool begin_value(tw_builder *b) {
   if (b->error.code) return false;
   tw_level *in = level(b);
@@ -53,8 +55,10 @@ static bool begin_value(tw_builder *b) {
   return !b->error.code;
 }
 
+/* A value outside of all containers is the whole. */
 static void end_value(tw_builder *b) { b->finished = b->depth == 0; }
 
+/* The same for a key. */
 static bool begin_key(tw_builder *b) {
   if (b->error.code) return false;
   tw_level *in = level(b);
@@ -127,7 +131,8 @@ void tw_builder_integer(tw_builder *b, int64_t value) {
 
 void tw_builder_number(tw_builder *b, double value) {
   char text[TW_NUMBER_ROOM];
-  if (isfinite(value)) tw_builder_raw(b, text, tw_write_number(value, text));
+  size_t len = isfinite(value) ? tw_write_number(value, text) : 0;
+  if (len) tw_builder_raw(b, text, len);
   else if (!b->error.code)
     tw_fail(&b->error, TW_EINVAL, "JSON has no NaN and no infinity: use null or a string");
 }

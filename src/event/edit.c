@@ -17,14 +17,14 @@ static tw_edits *copy_edits(tw_event *event) {
   tw_store *store = event->store;
   tw_edits *old = event->edits;
   uint32_t cap = (old ? old->count : 0) + SPARE_BOXES;
-  tw_edits *edits = tw_store_alloc(store, sizeof *edits + cap * sizeof *edits->boxes);
+  tw_edits *edits = tw_store_alloc(store, sizeof *edits + cap * sizeof(tw_box *));
   if (!edits) return NULL;
   *edits = (tw_edits){.refs = 1, .cap = cap, .boxes = (tw_box **)(edits + 1)};
   edits->token = ++store->tokens;
   edits->depth = old ? old->depth : tw_node_size(store->nodes + event->root);
   if (old) {
     edits->count = old->count;
-    memcpy(edits->boxes, old->boxes, old->count * sizeof *old->boxes);
+    memcpy(edits->boxes, old->boxes, old->count * sizeof(tw_box *));
     old->token = ++store->tokens;
     old->refs--;
   }
@@ -41,13 +41,13 @@ static tw_edits *own_edits(tw_event *event) {
 
 static bool insert_box(tw_store *store, tw_edits *edits, uint32_t at, tw_box *box) {
   if (edits->count == edits->cap) {
-    tw_box **boxes = tw_store_alloc(store, edits->cap * 2 * sizeof *boxes);
+    tw_box **boxes = tw_store_alloc(store, sizeof(tw_box *) * edits->cap * 2);
     if (!boxes) return false;
-    memcpy(boxes, edits->boxes, edits->count * sizeof *boxes);
+    memcpy(boxes, edits->boxes, edits->count * sizeof(tw_box *));
     edits->boxes = boxes;
     edits->cap *= 2;
   }
-  memmove(edits->boxes + at + 1, edits->boxes + at, (edits->count - at) * sizeof *edits->boxes);
+  memmove(edits->boxes + at + 1, edits->boxes + at, (edits->count - at) * sizeof(tw_box *));
   edits->boxes[at] = box;
   edits->count++;
   return true;

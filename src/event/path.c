@@ -1,4 +1,9 @@
-/* path.c: compiling paths, and following those without wildcards. */
+/* path.c: compiling paths, and following those without wildcards.
+ *
+ * A path is scanned once, step by step, with one byte of look-ahead; keys are unescaped into
+ * memory that the caller brings, so a path for one call needs no allocation. A put makes
+ * what is missing from the inside out and hangs it into the event last: until then nothing of
+ * it shows. */
 #include "event/path.h"
 
 #include "event/path_scan.h"
@@ -46,6 +51,7 @@ static tw_status scan_stars(scanner *s) {
   return TW_OK;
 }
 
+/* A bare key or wildcard, behind the dot. */
 static tw_status scan_name(scanner *s) {
   if (peek(s) == '*') return scan_stars(s);
   size_t start = s->at;
@@ -93,6 +99,7 @@ static tw_status scan_index(scanner *s) {
   return TW_OK;
 }
 
+/* `[0]`, `["key"]` or `[*]`. */
 static tw_status scan_bracket(scanner *s) {
   tw_status status = TW_OK;
   s->at++;
@@ -147,6 +154,7 @@ void tw_path_free(tw_path *path) { tw_free(path); }
 
 /* --------------------------------------------------------------- following */
 
+/* One step down. @return false when nothing is there, or the step is a wildcard */
 static bool follow(const tw_event *event, tw_ref at, const tw_step *step, tw_ref *value) {
   *value = 0;
   switch (step->kind) {

@@ -13,7 +13,7 @@ static atomic_size_t live, calls;
 
 static bool fails(void) {
   long now = atomic_load(&left);
-  while (now > 0 && !atomic_compare_exchange_weak(&left, &now, now - 1)) continue;
+  while (now > 0 && !atomic_compare_exchange_weak(&left, &now, now - 1)) {}
   if (now == 0) atomic_store(&failed, true);
   return now == 0;
 }
