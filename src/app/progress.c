@@ -25,3 +25,7 @@ void tw_progress_tick(tw_progress *progress, const tw_tally *tally) {
            tw_grouped((uint64_t)((double)tally->read / seconds), rate));
   tw_term_progress(progress->term, line);
 }
+
+int tw_progress_interval(const tw_progress *progress) {
+  return progress->term ? (int)(INTERVAL / (SECOND / 1000)) : -1;
+}

@@ -70,13 +70,19 @@ static void flush(tw_feed *feed) {
   tw_sink_flush(feed->dead);
 }
 
+/// The input has paused: everything that was read is delivered first.
+static void pause_input(tw_feed *feed) {
+  flush(feed);
+  while (!tw_input_ready(&feed->input) && !tw_signals_caught()) {
+    tw_signals_wait(feed->input.fd, tw_progress_interval(feed->progress));
+    tw_progress_tick(feed->progress, &feed->tally);
+  }
+}
+
 /// Between two blocks. @return false when the run should end
 static bool next_block(tw_feed *feed, tw_error *error) {
   tw_progress_tick(feed->progress, &feed->tally);
-  if (!tw_input_ready(&feed->input)) {
-    flush(feed);
-    tw_signals_wait(feed->input.fd);
-  }
+  if (!tw_input_ready(&feed->input)) pause_input(feed);
   if (tw_signals_caught()) return false;
   if (!tw_input_fill(&feed->input, error)) return true;
   feed->input_failed = true;

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stddef.h>
+#include <time.h>
 
 static volatile sig_atomic_t caught;
 
@@ -29,13 +30,15 @@ void tw_signals_install(void) {
 
 int tw_signals_caught(void) { return caught; }
 
-void tw_signals_wait(int fd) {
+void tw_signals_wait(int fd, int milliseconds) {
   sigset_t ours, before;
   sigemptyset(&ours);
   sigaddset(&ours, SIGINT);
   sigaddset(&ours, SIGTERM);
   sigprocmask(SIG_BLOCK, &ours, &before);
   struct pollfd readable = {.fd = fd, .events = POLLIN};
-  if (!caught) ppoll(&readable, 1, NULL, &before);
+  struct timespec time = {.tv_sec = milliseconds / 1000,
+                          .tv_nsec = milliseconds % 1000 * 1000000L};
+  if (!caught) ppoll(&readable, 1, milliseconds < 0 ? NULL : &time, &before);
   sigprocmask(SIG_SETMASK, &before, NULL);
 }

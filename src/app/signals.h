@@ -6,7 +6,8 @@
 void tw_signals_install(void);
 /// @return the signal that asked to finish, 0 if none did
 int tw_signals_caught(void);
-/// Waits until `fd` can be read or a signal has asked to finish, whichever is first.
-void tw_signals_wait(int fd);
+/// Waits until `fd` can be read, a signal has asked to finish, or the time is over.
+/// @param milliseconds  negative: without end
+void tw_signals_wait(int fd, int milliseconds);
 
 #endif

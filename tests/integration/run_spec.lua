@@ -139,6 +139,63 @@ describe("tidewire run", function()
     assert.equal(('{"n":1}\n'):rep(100), folder:read "out.ndjson")
   end)
 
+  it("tells_the_observers_of_the_script_too", function()
+    folder:write(
+      "observed.lua",
+      [[
+      local tw = require "tidewire"
+      local function note(file) return function(failure)
+        local out = assert(io.open(file, "a"))
+        out:write(failure.path, " ", failure.message, "\n")
+        out:close()
+      end end
+      local function fail() error "no luck" end
+      return tw.router {
+        on_failure = note "root",
+        processors = { fail },
+        backends = { deep = tw.router {
+          on_failure = note "deep", on_dead = note "kept",
+          processors = { { fail, on_error = "dead_letter" } },
+          backends = { out = tw.backends.null {} },
+        } },
+      }]]
+    )
+    local got = run("--json observed.lua", '{"n":1}\n')
+    assert.truthy(folder:read("root"):find "^ .*no luck\n$")
+    assert.truthy(folder:read("deep"):find "^deep .*no luck\n$")
+    assert.truthy(folder:read("kept"):find "^deep .*no luck\n$")
+    assert.equal(2, select(2, got.err:gsub("no luck", "")))
+    assert.equal("deep", folder:records("dead.ndjson")[1].path)
+    assert.equal(1, got.summary.dropped)
+  end)
+
+  it("shows_progress_and_colour_on_a_terminal_alone", function()
+    folder:write("slow.sh", "printf '{}\\n'; sleep 0.4; printf '{}\\nx\\n'; sleep 0.1\n")
+    local feed = "sh slow.sh | "
+    local function on_terminal(settings, arguments)
+      folder:write("go.sh", feed .. settings .. " " .. command.words("run " .. arguments .. " copy.lua"))
+      return select(2, folder:shell "script -qec 'sh go.sh' /dev/null")
+    end
+    local seen = on_terminal("TERM=xterm NO_COLOR=", "")
+    assert.truthy(seen:find("\r\x1b[K1 read, 0 rejected, ", 1, true))
+    assert.truthy(seen:find("\x1b[33m", 1, true))
+    seen = on_terminal("TERM=xterm NO_COLOR=1", "")
+    assert.truthy(seen:find("1 read, 0 rejected, ", 1, true))
+    assert.is_nil(seen:find("\x1b[3", 1, true))
+    assert.is_nil(on_terminal("TERM=dumb", ""):find("\x1b", 1, true))
+    assert.equal("", on_terminal("TERM=xterm", "-q"))
+  end)
+
+  it("counts_what_sqlite_has_already", function()
+    folder:write("sqlite.lua", [[
+      local tw = require "tidewire"
+      return tw.router { backends = { db = tw.backends.sqlite { path = "events.db" } } }]])
+    local input = '{"id":"a","name":"x"}\n{"id":"b"}\n{"id":"a"}\n'
+    local first = run("--json sqlite.lua", input).summary
+    assert.same({ path = "db", kind = "sqlite", sent = 3, failed = 0, duplicate = 1 }, first.backends[1])
+    assert.equal(3, run("--json sqlite.lua", input).summary.backends[1].duplicate)
+  end)
+
   it("prints_a_summary_for_people", function()
     local got = run("copy.lua", '{"n":1}\nnonsense\n\n')
     assert.truthy(got.err:find "read +2 +and 1 blank\n")
@@ -301,6 +358,22 @@ describe("tidewire run", function()
     assert.equal(9, got.summary.backends[1].failed)
     assert.equal(9, got.summary.backends[2].sent)
     assert.truthy(got.err:find("down", 1, true))
+  end)
+
+  it("counts_what_a_full_disk_did_not_take_and_leaves_whole_lines", function()
+    local disk = command.quote(folder:file "disk")
+    if folder:shell(("mkdir %s && mount -t tmpfs -o size=64k tmpfs %s"):format(disk, disk)) ~= 0 then return end
+    folder:write("disk.lua", (command.copy:gsub("out.ndjson", "disk/out.ndjson")))
+    local line = ('{"pad":"%s"}\n'):format(("p"):rep(500))
+    local got = run("--json disk.lua", line:rep(400))
+    local text = folder:read "disk/out.ndjson"
+    folder:shell("umount " .. disk)
+    local out = got.summary.backends[1]
+    assert.equal(74, got.status)
+    assert.equal(400, got.summary.routed)
+    assert.equal(400, out.sent + out.failed)
+    assert.is_true(out.failed > 0)
+    assert.is_true(text == line:rep(out.sent))
   end)
 
   it("delivers_at_once_when_the_input_pauses", function()
