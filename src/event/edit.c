@@ -91,7 +91,7 @@ static tw_box *copy_box(tw_store *store, const tw_box *old, uint64_t owner) {
 }
 
 static bool grow_slots(tw_store *store, tw_box *box) {
-  tw_slot *slots = tw_store_alloc(store, box->cap * 2 * sizeof *slots);
+  tw_slot *slots = tw_store_alloc(store, sizeof *slots * box->cap * 2);
   if (!slots) return false;
   memcpy(slots, box->slots, box->count * sizeof *slots);
   box->slots = slots;

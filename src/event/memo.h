@@ -20,8 +20,12 @@ struct tw_memo {
   size_t len;
 };
 
-/// Containers with fewer members are always walked.
+/// Containers with fewer members are always walked. A fuzzer's events are small.
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+#define TW_MEMO_MEMBERS 3
+#else
 #define TW_MEMO_MEMBERS 64
+#endif
 /// Linear searches before an index is made.
 #define TW_MEMO_WALKS 4
 
