@@ -236,7 +236,7 @@ typedef enum tw_verdict {
 typedef enum tw_on_error {
   TW_ON_ERROR_PASS,       ///< it goes on as it was before that processor
   TW_ON_ERROR_DROP,       ///< its way in this router ends
-  TW_ON_ERROR_DEAD_LETTER ///< its way ends and the observer's `dead` gets it
+  TW_ON_ERROR_DEAD_LETTER ///< the observer's `dead` gets it; without one, as with drop
 } tw_on_error;
 
 /// Takes the events that one event becomes; lives for one call of `process`.
@@ -393,7 +393,7 @@ TW_API tw_status tw_router_close(tw_router *router, tw_error *error);
 typedef struct tw_router_stats {
   uint64_t received; ///< events that entered
   uint64_t dropped;  ///< ended by a processor
-  uint64_t unrouted; ///< that the route sent to no backend
+  uint64_t unrouted; ///< that the route sent to no backend, or that found none here
   uint64_t failed;   ///< failures of processors and of the route
   uint64_t dead;     ///< handed to the observer's `dead`
 } tw_router_stats;

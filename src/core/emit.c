@@ -8,7 +8,7 @@
 #include "core/tracker.h"
 #include "event/text.h"
 
-#define WRITE(out, literal) tw_buffer_append(out, literal, sizeof literal - 1)
+#define WRITE(out, literal) tw_buffer_append(out, "" literal, sizeof(literal) - 1)
 
 static tw_status write_name(tw_buffer *out, const char *name, tw_error *error) {
   if (!name) return WRITE(out, "\"unknown\"") ? TW_OK : tw_no_memory(error);
@@ -130,8 +130,8 @@ static tw_status pack(tw_scratch *scratch, const char *format, va_list args, con
 
 tw_status tw_vemitf(tw_tracker *tracker, tw_error *error, const char *name, const char *format,
                     va_list args) {
-  const char *text;
-  size_t len;
+  const char *text = NULL;
+  size_t len = 0;
   tw_scratch *scratch = tw_scratch_lease(tracker);
   if (!scratch) return tw_no_memory(error);
   tw_tracker_ref(tracker);

@@ -43,31 +43,31 @@ tw_status tw_event_name(tw_event *event, const char **name, size_t *len) {
 
 /* ------------------------------------------------------------------- kinds */
 
-static const tw_processor_kind *const kinds[] = {&tw_allowlist_kind, &tw_regex_filter_kind};
-#define KIND_COUNT (sizeof kinds / sizeof *kinds)
+enum { KIND_COUNT = 2 };
+static const tw_processor_kind *const kinds[KIND_COUNT] = {&tw_allowlist_kind,
+                                                           &tw_regex_filter_kind};
 
-static tw_status find_kind(const char *name, const tw_processor_kind **out, tw_error *error) {
+/* NULL, and the error filled in, when there is no such kind. */
+static const tw_processor_kind *find_kind(const char *name, tw_error *error) {
   const char *known[KIND_COUNT];
   for (size_t i = 0; i < KIND_COUNT; i++) {
     known[i] = kinds[i]->name;
-    if (strcmp(name, kinds[i]->name) != 0) continue;
-    *out = kinds[i];
-    return TW_OK;
+    if (strcmp(name, kinds[i]->name) == 0) return kinds[i];
   }
-  return tw_fail_unknown(error, TW_EINVAL, "no processor kind", name, known, KIND_COUNT, "");
+  tw_fail_unknown(error, TW_EINVAL, "no processor kind", name, known, KIND_COUNT, "");
+  return NULL;
 }
 
 /* The kinds that ship are filters: they fail closed. */
 tw_status tw_processor_new_kind(const char *kind, const char *options, size_t len,
                                 tw_processor **out, tw_error *error) {
-  const tw_processor_kind *found = NULL;
+  const tw_processor_kind *found = find_kind(kind, error);
   tw_event *event;
   void *self = NULL;
   *out = NULL;
-  tw_status status = find_kind(kind, &found, error);
-  if (status != TW_OK) return status;
+  if (!found) return TW_EINVAL;
   if (!options) options = "{}", len = 2;
-  status = tw_event_parse(options, len, NULL, &event, error);
+  tw_status status = tw_event_parse(options, len, NULL, &event, error);
   if (status != TW_OK) {
     tw_error_prefix(error, "%s: options: ", kind);
     return status;

@@ -90,7 +90,7 @@ static tw_status make_list(tw_event *options, const char *name, pattern_list *li
   tw_ref patterns;
   list->is_set = tw_event_find(options, options->root, name, strlen(name), &patterns);
   if (!list->is_set) return TW_OK;
-  list->regexes = tw_calloc(tw_event_count(options, patterns) + 1, sizeof *list->regexes);
+  list->regexes = tw_calloc(tw_event_count(options, patterns) + 1, sizeof(tw_regex *));
   if (!list->regexes) return tw_no_memory(error);
   tw_status status = compile_all(options, patterns, list, error);
   if (status != TW_OK) tw_error_prefix(error, "regex_filter: option \"%s\": ", name);

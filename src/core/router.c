@@ -249,12 +249,12 @@ static tw_status insert_port(tw_router *router, tw_port *port, tw_change *change
   find_port(router, port->name, &at);
   tw_port **place = router->ports + at;
   size_t behind = router->port_count - at;
-  memmove(place + 1, place, behind * sizeof *place);
+  memmove(place + 1, place, behind * sizeof(tw_port *));
   *place = port;
   router->port_count++;
   tw_status status = publish(router, change, error);
   if (status == TW_OK) return TW_OK;
-  memmove(place, place + 1, behind * sizeof *place);
+  memmove(place, place + 1, behind * sizeof(tw_port *));
   router->port_count--;
   return status;
 }

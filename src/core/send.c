@@ -116,6 +116,7 @@ static bool choose(const passage *p, const tw_event *event, tw_port_set *set) {
 static void deliver(const passage *p, const tw_event *event) {
   const tw_plan *plan = p->plan;
   tw_port_set set;
+  set.words = NULL;
   bool is_chosen = plan->route && choose(p, event, &set);
   if (!plan->port_count && !plan->route) count(&p->way.router->unrouted);
   for (size_t i = 0; i < plan->port_count; i++) {
@@ -162,8 +163,8 @@ static void spread(const passage *p, const tw_processor *processor, tw_split *sp
     tw_error error;
     clear(&error);
     tw_event *piece = &split->pieces[i];
-    if (tw_event_derive_id(piece, whole, i + 1, &error) == TW_OK) pass(p, piece, from);
-    else if (recover(p, processor, piece, &error)) pass(p, piece, from);
+    bool has_id = tw_event_derive_id(piece, whole, i + 1, &error) == TW_OK;
+    if (has_id || recover(p, processor, piece, &error)) pass(p, piece, from);
   }
 }
 
