@@ -12,6 +12,7 @@
 /// Indent of the entries of a router at a depth; the root's are at 1.
 static void indent(unsigned depth) { printf("%*s", (int)(2 * depth), ""); }
 
+/// `video/db` stands one deeper than `video`.
 static unsigned depth_of(const char *path) {
   unsigned depth = 1;
   for (; *path; path++) depth += *path == '/';
@@ -48,6 +49,7 @@ static void show_child(void *self, const char *path, tw_backend *backend, tw_rou
   show_inside(child, depth + 1);
 }
 
+/// The message of a bad script stands alone, as compilers write theirs, for editors to parse.
 static int check(const char *path, bool quiet, tw_term *term) {
   tw_script *script;
   tw_error error;

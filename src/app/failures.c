@@ -19,6 +19,7 @@ static uint64_t place_key(const tw_failure *failure) {
   return key ? key : 1;
 }
 
+/// Places are few (processors and backends of one script), so they are searched in turn.
 /// @return how often this place failed, with this time
 static uint64_t count(tw_failures *self, const tw_failure *failure) {
   uint64_t key = place_key(failure);
@@ -64,6 +65,7 @@ static void add_text(tw_builder *record, const char *key, const char *text) {
   if (text) tw_sink_bytes(record, key, text, strlen(text));
 }
 
+/// The event is written as the router hands it over: as it was before the processor.
 static void dead(void *self, const tw_failure *failure) {
   tw_failures *failures = self;
   tw_builder *record = tw_sink_begin(failures->dead);

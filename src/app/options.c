@@ -34,6 +34,7 @@ static const tw_parsed usage = {.go_on = false, .status = TW_EXIT_USAGE};
 /// The largest --max-event: the hard bound of tw_limits.
 #define SIZE_BOUND ((uint64_t)32 << 20)
 
+/// Digits alone: strtoull would also take white space and a sign.
 static bool read_count(const char *text, uint64_t *out) {
   char *end;
   if (*text < '0' || *text > '9') return false;
@@ -80,6 +81,7 @@ static void refused(char **argv, char name[64]) {
   else snprintf(name, 64, "-%c", optopt);
 }
 
+/// An option that is known and refused was given a value that it does not take.
 static void explain(tw_term *term, char **argv, const struct option *table, int code) {
   const char *known[16], *command = argv[0], *near = NULL;
   size_t count = 0;

@@ -2,6 +2,10 @@
 ///
 /// Each event is parsed where it stands in the input's buffer and lives in one store, which
 /// is reset behind it, so that nothing is allocated for a line once the memory has grown.
+///
+/// Accounting: every line adds to `lines` and to one of blank and read; every one that is
+/// read ends in exactly one of routed, dropped and rejected, also when memory runs out.
+/// A block is the batch that a signal lets finish.
 #include "app/route.h"
 
 #include "app/rejects.h"
@@ -13,6 +17,7 @@ static void reject(tw_feed *feed, const tw_line *line, const tw_error *why) {
   tw_rejects_add(feed->rejects, feed->input.name, line, why);
 }
 
+/// Such a line never reaches the JSON reader: only its beginning is in memory.
 static void reject_long(tw_feed *feed, const tw_line *line) {
   tw_error why;
   feed->tally.lines++;
@@ -22,6 +27,7 @@ static void reject_long(tw_feed *feed, const tw_line *line) {
   reject(feed, line, &why);
 }
 
+/// JSON's own white space; a NUL is none.
 static bool is_blank(const tw_line *line) {
   size_t at = 0;
   while (at < line->len && strchr(" \t\r", line->text[at]) && line->text[at]) at++;
@@ -44,6 +50,7 @@ static void send_event(tw_feed *feed, const tw_line *line, const tw_event *event
   }
 }
 
+/// Nearly all lines begin with a brace: only the others are looked at for being blank.
 static void route_line(tw_feed *feed, const tw_line *line) {
   tw_event event;
   tw_error error;

@@ -1,4 +1,8 @@
 /// run.c: from the command line to the exit status: load, open, route, close, report.
+///
+/// What can be found wrong is found before the first event is routed, in this order: the
+/// command line, the inputs, the script, its backends. From then on nothing ends the run
+/// but the end of the input and a signal; what fails is counted and shows in the status.
 #include "app/run.h"
 
 #include <errno.h>
@@ -35,6 +39,7 @@ static char **inputs(const tw_run *run) {
 
 /* --------------------------------------------------------- before anything */
 
+/// Appending rejects to a file that is being read would feed the run with its own output.
 static bool is_same(const struct stat *input, const char *path) {
   struct stat info;
   return S_ISREG(input->st_mode) && stat(path, &info) == 0 && info.st_dev == input->st_dev &&
@@ -71,6 +76,7 @@ static int examine_all(const tw_run *run) {
 
 /* ------------------------------------------------------------- start, end */
 
+/// Signals still end the process at once here: nothing is gathered yet.
 static int start(tw_run *run) {
   tw_error error;
   if (tw_script_load(run->options.operands[0], &run->script, &error)) {
@@ -87,6 +93,7 @@ static int start(tw_run *run) {
   return TW_EXIT_DONE;
 }
 
+/// Closing flushes; its failures are in the counts only after it, so the report waits.
 static void finish(tw_run *run) {
   tw_error error;
   run->feed.input.number = 0; // what fails from here on is no line's fault
@@ -94,6 +101,7 @@ static void finish(tw_run *run) {
   tw_sink_flush(&run->dead);
 }
 
+/// In the order of tw_exit: lost output is worse than unread input.
 static int status_of(const tw_run *run) {
   const tw_feed *feed = &run->feed;
   tw_totals totals = tw_summary_totals(feed->router);

@@ -30,6 +30,7 @@ void tw_signals_install(void) {
 
 int tw_signals_caught(void) { return caught; }
 
+/// Blocks the signals from before the last look at the flag until ppoll lets them in.
 void tw_signals_wait(int fd, int milliseconds) {
   sigset_t ours, before;
   sigemptyset(&ours);

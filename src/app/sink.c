@@ -20,6 +20,7 @@ static bool is_torn(int fd) {
   return size > 0 && pread(fd, &last, 1, size - 1) == 1 && last != '\n';
 }
 
+/// Opened for reading too, to see how it ends; some devices allow writing alone.
 static tw_status open_file(tw_sink *sink, tw_error *error) {
   if (sink->is_open) return TW_OK;
   int flags = O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY;
@@ -33,6 +34,8 @@ static tw_status open_file(tw_sink *sink, tw_error *error) {
   return TW_OK;
 }
 
+/// A write that fails half-way (a full disk) is cut off again, so that no half line stays
+/// for the next one to be glued to. Devices and pipes cannot be cut.
 static tw_status write_all(tw_sink *sink, tw_error *error) {
   const char *from = sink->gathered.data, *end = from + sink->gathered.len;
   off_t before = lseek(sink->fd, 0, SEEK_END);
@@ -49,6 +52,7 @@ static tw_status write_all(tw_sink *sink, tw_error *error) {
   return from == end ? TW_OK : TW_EIO;
 }
 
+/// Later flushes try again: a disk may have room by then. Only the telling is done once.
 static void lose(tw_sink *sink, uint64_t lines, const char *message) {
   sink->lost += lines;
   if (!sink->told) tw_term_complain(sink->term, "%s are lost: %s", sink->what, message);
@@ -101,6 +105,7 @@ void tw_sink_fini(tw_sink *sink) {
   tw_buffer_fini(&sink->gathered);
 }
 
+/// Without memory the member is empty, and the builder most likely fails as well.
 static void bytes_as_base64(tw_builder *record, const char *key, const char *bytes,
                             size_t len) {
   char name[64];

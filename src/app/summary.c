@@ -6,6 +6,8 @@
 
 #include "core/kind.h"
 
+/* ------------------------------------------------------------------- totals */
+
 static void add_router(tw_totals *totals, const tw_router *router) {
   tw_router_stats stats;
   tw_router_get_stats(router, &stats);
@@ -94,6 +96,7 @@ static void heading(const tw_table *table, const char *name, const char *const *
   tw_buffer_printf(table->out, "%s\n", tw_term_style(table->term, TW_PLAIN));
 }
 
+/// Routers are shown when they say something that the other rows do not.
 static void show_tree(tw_table *table, tw_router *router, const tw_totals *totals) {
   const char *const backends[] = {"sent", "failed", table->duplicate ? "duplicate" : NULL,
                                   NULL};
@@ -150,6 +153,7 @@ void tw_summary_text(const tw_summary *summary, const tw_term *term, tw_buffer *
                    (double)summary->peak / 1e6);
 }
 
+/// Not getrusage: its figure outlives exec and may be the shell's.
 uint64_t tw_peak_memory(void) {
   FILE *status = fopen("/proc/self/status", "re");
   char line[128];

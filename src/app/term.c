@@ -60,6 +60,7 @@ void tw_term_complain(tw_term *term, const char *format, ...) {
   tw_buffer_fini(&line);
 }
 
+/// `\r` and "erase to the end" redraw in place; the cursor stays behind the text.
 void tw_term_progress(tw_term *term, const char *text) {
   if (!term->is_terminal || (!text && !term->progress)) return;
   fprintf(stderr, "\r\x1b[K%s", text ? text : "");
