@@ -1,6 +1,6 @@
--- How the cost of an event grows: with its size, with the number of processors, and with the
--- number of branches that do not touch it. Each figure is the median of several rounds, in
--- microseconds an event, next to its ratio to the first row.
+-- How the cost of an event grows with its size and with the number of processors, in a Lua
+-- program. Each figure is the median of several rounds, in microseconds an event, next to its
+-- ratio to the first row.
 local tw = require "tidewire"
 
 local rounds = 7
@@ -20,7 +20,7 @@ local function cost(router, json, count)
   local times = {}
   for round = 1, rounds do
     local start = os.clock()
-    for _ = 1, count do router:send(json) end
+    for _ = 1, count do router:send(tw.event(json)) end
     times[round] = (os.clock() - start) / count * 1e6
   end
   table.sort(times)
@@ -65,27 +65,5 @@ local function by_processors()
   report("processors that edit", rows)
 end
 
--- The base is what one event costs in the routing job's shape: read, edited, written to a file.
-local function by_branches(title, processor)
-  local rows, json = {}, text_of(512)
-  for _, count in ipairs { 0, 1, 2, 4, 8, 16, 32 } do
-    local backends = { out = tw.backends.file { path = "/dev/null" } }
-    for i = 1, count do
-      backends["branch" .. i] = tw.router { processors = { processor }, backends = { none = tw.backends.null {} } }
-    end
-    local router = tw.router {
-      processors = { function(event) event.context.host = "h1"; event.route = "archive" end },
-      backends = backends,
-    }
-    local us = cost(router, json, 20000)
-    local step = count > 0 and ("+%.1f%% of the base for each"):format((us / rows[1][2] - 1) / count * 100)
-    rows[#rows + 1] = { count .. " branches", us, step }
-    router:close()
-  end
-  report(title, rows)
-end
-
 by_size()
 by_processors()
-by_branches("branches that drop (C)", tw.processors.allowlist { "problem.checked" })
-by_branches("branches that read (Lua)", function(event) local _ = event.name end)

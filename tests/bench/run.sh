@@ -32,9 +32,20 @@ emit() {
   LUA_CPATH="$build/?.so;;" lua5.4 "$here/emit_bench.lua"
 }
 
+# Branches beside the job that leave the event alone: the ratio is base / with branches.
+branches() { # KIND
+  router="exec $build/tidewire run --quiet $here/branches_router.lua $file"
+  set -- "$1" "BENCH_OUT=$work/tide BENCH_KIND=$1"
+  "$build/tests/bench/bench_race" "$runs" "$events" \
+    "$1: no branch" "$2 BENCH_BRANCHES=0 $router" "$1: 1 branch" "$2 BENCH_BRANCHES=1 $router" \
+    "$1: 8 branches" "$2 BENCH_BRANCHES=8 $router" "$1: 32 branches" "$2 BENCH_BRANCHES=32 $router"
+}
+
 growth() {
+  file=$(input)
   echo "# growth: cost per event against size, processors and branches"
-  LUA_CPATH="$build/?.so;;" lua5.4 "$here/growth_bench.lua" "$build"
+  LUA_CPATH="$build/?.so;;" lua5.4 "$here/growth_bench.lua"
+  for kind in allowlist drop read; do branches "$kind"; done
 }
 
 parts() {
