@@ -72,7 +72,7 @@ static uint32_t walk_box(const tw_store *store, const tw_box *box, const char *k
   return 0;
 }
 
-uint32_t tw_box_find(tw_store *store, tw_box *box, const char *key, size_t len) {
+uint32_t tw_box_search(tw_store *store, tw_box *box, const char *key, size_t len) {
   if (box->count < TW_MEMO_MEMBERS) return walk_box(store, box, key, len);
   if (!box->indexed && ++box->walks > patience(box)) build_index(store, box);
   if (!box->indexed) return walk_box(store, box, key, len);

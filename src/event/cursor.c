@@ -16,17 +16,9 @@ uint32_t tw_edits_search(const tw_edits *edits, tw_ref ref) {
   return low;
 }
 
-tw_box *tw_event_box(const tw_event *event, tw_ref container) {
-  const tw_edits *edits = event->edits;
-  if (!edits) return NULL;
+tw_box *tw_edits_find(const tw_edits *edits, tw_ref container) {
   uint32_t at = tw_edits_search(edits, container);
   return at < edits->count && edits->boxes[at]->node == container ? edits->boxes[at] : NULL;
-}
-
-bool tw_event_is_array(const tw_event *event, tw_ref container) {
-  const tw_box *box = tw_event_box(event, container);
-  if (box) return box->is_array;
-  return tw_node_kind(event->store->nodes + container) == TW_KIND_ARRAY;
 }
 
 static void note_walk(tw_store *store, tw_ref object) {
@@ -36,14 +28,14 @@ static void note_walk(tw_store *store, tw_ref object) {
 
 static bool find_in_nodes(tw_store *store, tw_ref object, const char *key, size_t len,
                           tw_ref *value) {
-  const tw_node *nodes = store->nodes;
-  tw_ref found = 0, end = object + tw_node_size(nodes + object);
+  const tw_node *nodes = store->nodes, *found = NULL, *at = nodes + object + 1;
+  const tw_node *end = nodes + object + tw_node_size(nodes + object);
   uint32_t meta = tw_node_meta(TW_KIND_KEY, tw_key_hash(key, len)), members = 0;
-  for (tw_ref at = object + 1; at < end; at += 1 + tw_node_size(nodes + at + 1), members++)
-    if (tw_key_equals(nodes + at, meta, key, len)) found = at + 1;
+  for (; at < end; at += 1 + tw_node_size(at + 1), members++)
+    if (tw_key_equals(at, meta, key, len)) found = at + 1;
   if (members >= TW_MEMO_MEMBERS) note_walk(store, object);
-  *value = found;
-  return found != 0;
+  *value = found ? (tw_ref)(found - nodes) : 0;
+  return found != NULL;
 }
 
 static bool find_in_box(tw_store *store, tw_box *box, const char *key, size_t len,

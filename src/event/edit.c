@@ -24,6 +24,7 @@ static tw_edits *copy_edits(tw_event *event) {
   edits->depth = old ? old->depth : tw_node_size(store->nodes + event->root);
   if (old) {
     edits->count = old->count;
+    edits->recent = old->recent;
     memcpy(edits->boxes, old->boxes, old->count * sizeof(tw_box *));
     old->token = ++store->tokens;
     old->refs--;
@@ -48,7 +49,7 @@ static bool insert_box(tw_store *store, tw_edits *edits, uint32_t at, tw_box *bo
     edits->cap *= 2;
   }
   memmove(edits->boxes + at + 1, edits->boxes + at, (edits->count - at) * sizeof(tw_box *));
-  edits->boxes[at] = box;
+  edits->boxes[at] = edits->recent = box;
   edits->count++;
   return true;
 }
@@ -72,13 +73,36 @@ static uint32_t most_members(const tw_event *event, tw_ref container) {
   return size <= 64 ? size - 1 : tw_event_count(event, container);
 }
 
+/* Two keys of the same bit may be equal. */
+static void add_members(const tw_node *nodes, tw_box *box) {
+  tw_ref end = box->node + tw_node_size(nodes + box->node);
+  tw_slot *slot = box->slots;
+  uint64_t seen = 0, twice = 0;
+  for (tw_ref at = box->node + 1; at < end; at += 1 + tw_node_size(nodes + at + 1)) {
+    uint64_t bit = tw_key_seen(nodes + at);
+    twice |= seen & bit;
+    seen |= bit;
+    *slot++ = (tw_slot){at, at + 1};
+  }
+  box->count = (uint32_t)(slot - box->slots);
+  box->seen = seen;
+  box->unique = !twice;
+}
+
+static void add_elements(const tw_node *nodes, tw_box *box) {
+  tw_ref end = box->node + tw_node_size(nodes + box->node);
+  for (tw_ref at = box->node + 1; at < end; at += tw_node_size(nodes + at))
+    box->slots[box->count++] = (tw_slot){0, at};
+}
+
 static tw_box *box_of_nodes(const tw_event *event, tw_ref container, uint64_t owner) {
-  tw_cursor cursor = tw_cursor_begin(event, container);
-  tw_box like = {.owner = owner, .node = container, .is_array = cursor.is_array};
+  const tw_node *nodes = event->store->nodes;
+  bool is_array = tw_node_kind(nodes + container) == TW_KIND_ARRAY;
+  tw_box like = {.owner = owner, .node = container, .is_array = is_array};
   tw_box *box = new_box(event->store, &like, most_members(event, container) + SPARE_SLOTS);
   if (!box) return NULL;
-  while (tw_cursor_next(&cursor))
-    box->slots[box->count++] = (tw_slot){cursor.key, cursor.value};
+  if (is_array) add_elements(nodes, box);
+  else add_members(nodes, box);
   return box;
 }
 
@@ -99,8 +123,7 @@ static bool grow_slots(tw_store *store, tw_box *box) {
   return true;
 }
 
-/* The event's own box of a container, with room for one more member. NULL without memory. */
-static tw_box *own_box(tw_event *event, tw_ref container) {
+static tw_box *make_own_box(tw_event *event, tw_ref container) {
   tw_edits *edits = own_edits(event);
   if (!edits) return NULL;
   uint32_t at = tw_edits_search(edits, container);
@@ -112,10 +135,22 @@ static tw_box *own_box(tw_event *event, tw_ref container) {
   }
   if (box->owner != edits->token) {
     box = copy_box(event->store, box, edits->token);
-    if (box) edits->boxes[at] = box;
+    if (box) edits->boxes[at] = edits->recent = box;
     return box;
   }
+  edits->recent = box;
   return box->count < box->cap || grow_slots(event->store, box) ? box : NULL;
+}
+
+/* The event's own box of a container, with room for one more member. NULL without memory. */
+static inline tw_box *own_box(tw_event *event, tw_ref container) {
+  tw_edits *edits = event->edits;
+  if (!edits || edits->refs > 1 || !edits->recent) return make_own_box(event, container);
+  tw_box *box = edits->recent;
+  if (box->node != container || box->owner != edits->token || box->count == box->cap)
+    return make_own_box(event, container);
+  edits->rendered = NULL;
+  return box;
 }
 
 /* Removes the slots of a key but for slot `keep`, from 1. */
@@ -142,15 +177,9 @@ static tw_status too_deep(const tw_event *event, tw_error *error) {
                  event->store->limits.max_depth);
 }
 
-/* Whether a value may stand in a container. The bound of the event's depth is cheap and rough;
-   only where it says that the value may be too deep is the real depth worked out. */
-static tw_status check_depth(const tw_event *event, tw_ref container, tw_ref value,
-                             uint32_t *bound, tw_error *error) {
-  const tw_store *store = event->store;
-  uint32_t max = store->limits.max_depth;
-  *bound = event->edits ? event->edits->depth : tw_node_size(store->nodes + event->root);
-  if (!tw_kind_is_container(tw_node_kind(store->nodes + value))) return TW_OK;
-  uint32_t depth = tw_event_depth(event, value);
+static tw_status check_container_depth(const tw_event *event, tw_ref container, tw_ref value,
+                                       uint32_t *bound, tw_error *error) {
+  uint32_t max = event->store->limits.max_depth, depth = tw_event_depth(event, value);
   if (*bound + depth > max) {
     uint32_t above = tw_event_depth_of(event, event->root, container);
     if ((above ? above : 1) + depth > max) return too_deep(event, error);
@@ -158,6 +187,16 @@ static tw_status check_depth(const tw_event *event, tw_ref container, tw_ref val
   }
   *bound += depth;
   return TW_OK;
+}
+
+/* Whether a value may stand in a container. The bound of the event's depth is cheap and rough;
+   only where it says that the value may be too deep is the real depth worked out. */
+static inline tw_status check_depth(const tw_event *event, tw_ref container, tw_ref value,
+                                    uint32_t *bound, tw_error *error) {
+  const tw_node *nodes = event->store->nodes;
+  *bound = event->edits ? event->edits->depth : tw_node_size(nodes + event->root);
+  if (!tw_kind_is_container(tw_node_kind(nodes + value))) return TW_OK;
+  return check_container_depth(event, container, value, bound, error);
 }
 
 /* ------------------------------------------------------------------ editing */
@@ -187,6 +226,7 @@ tw_status tw_event_put(tw_event *event, tw_ref object, const char *key, size_t l
     status = tw_store_key(store, key, len, &key_node, error);
     if (status) return status;
     box->slots[box->count++] = (tw_slot){key_node, value};
+    box->seen |= tw_key_seen(store->nodes + key_node);
     tw_box_appended(store, box);
   }
   event->edits->depth = depth;

@@ -54,7 +54,8 @@ typedef struct tw_box {
   uint64_t owner; ///< token of the edits that may change it; all others copy it first
   tw_ref node;    ///< the container that it stands for
   bool is_array;
-  bool unique; ///< known to hold no key twice
+  bool unique;   ///< known to hold no key twice
+  uint64_t seen; ///< a bit for each key (tw_key_bit): one that is clear tells "not here"
   uint32_t count, cap;
   tw_slot *slots;  ///< in the arena
   uint32_t walks;  ///< linear searches since the index was right; many make it anew
@@ -76,6 +77,7 @@ typedef struct tw_edits {
   uint32_t refs; ///< events that share it
   uint32_t count, cap;
   tw_box **boxes;        ///< in the arena
+  tw_box *recent;        ///< the one of them that was edited last, or NULL
   uint64_t token;        ///< changes for both when a shared one is copied
   uint32_t depth;        ///< the event nests at most this deep
   tw_rendered *rendered; ///< newest first
@@ -160,10 +162,21 @@ static inline const tw_node *tw_event_untouched(const tw_event *event) {
 
 /* ----------------------------------------------------------------- reading */
 
+/// Slow path of tw_event_box.
+tw_box *tw_edits_find(const tw_edits *edits, tw_ref container);
 /// @return the box of a container, NULL when it was not edited
-tw_box *tw_event_box(const tw_event *event, tw_ref container);
+static inline tw_box *tw_event_box(const tw_event *event, tw_ref container) {
+  const tw_edits *edits = event->edits;
+  if (!edits) return NULL;
+  if (edits->recent && edits->recent->node == container) return edits->recent;
+  return tw_edits_find(edits, container);
+}
 /// @return whether the container is an array now
-bool tw_event_is_array(const tw_event *event, tw_ref container);
+static inline bool tw_event_is_array(const tw_event *event, tw_ref container) {
+  const tw_box *box = tw_event_box(event, container);
+  if (box) return box->is_array;
+  return tw_node_kind(tw_store_node(event->store, container)) == TW_KIND_ARRAY;
+}
 /// Finds a member; of equal keys the last. @return false when there is none
 bool tw_event_find(const tw_event *event, tw_ref object, const char *key, size_t len,
                    tw_ref *value);

@@ -59,4 +59,9 @@ static inline uint32_t tw_key_hash(const char *key, size_t len) {
          (uint32_t)(unsigned char)key[len - 1] << 16;
 }
 
+/// One of 64 bits for a key, from its hash and length: Knuth's multiplicative hash.
+static inline uint64_t tw_key_bit(uint32_t hash, size_t len) {
+  return (uint64_t)1 << ((hash ^ (uint32_t)len << 5) * 0x9e3779b1u >> 26);
+}
+
 #endif

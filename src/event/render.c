@@ -100,16 +100,24 @@ static bool only_comma(const char *text, const char *end) {
   return text < end && *text == ',' && skip_space(text + 1) == end;
 }
 
-/* Whether the slot behind `slot` follows it in the text too. Nodes of later values may follow
-   the last member's in number, but not in the text. */
-static bool follows(const renderer *r, const style *s, const tw_box *box, const tw_slot *slot) {
-  const tw_node *value = r->nodes + slot->value;
-  tw_ref next = slot->value + tw_node_size(value);
-  if (!was_here(s, slot->value) || next >= s->end) return false;
-  if (box->is_array)
-    return slot[1].value == next && only_comma(value->text + value->len, r->nodes[next].text);
-  return was_here(s, slot->key) && slot->value == slot->key + 1 && slot[1].key == next &&
-         slot[1].value == next + 1;
+/* The last slot of the run that begins at `from`: those that follow each other in the text
+   too. Nodes of later values may follow the last member's in number, but not in the text. */
+static uint32_t run_end(const renderer *r, const style *s, const tw_box *box, uint32_t from) {
+  const tw_slot *slot = box->slots + from, *last = box->slots + box->count - 1;
+  if (!was_here(s, slot->value)) return from;
+  if (!box->is_array && (slot->value != slot->key + 1 || !was_here(s, slot->key))) return from;
+  for (; slot < last; slot++) {
+    const tw_node *value = r->nodes + slot->value;
+    tw_ref next = slot->value + tw_node_size(value);
+    if (next >= s->end) break;
+    if (box->is_array) {
+      if (slot[1].value != next || !only_comma(value->text + value->len, r->nodes[next].text))
+        break;
+    } else if (slot[1].key != next || slot[1].value != next + 1) {
+      break;
+    }
+  }
+  return (uint32_t)(slot - box->slots);
 }
 
 static bool render_key(const renderer *r, const style *s, tw_ref key) {
@@ -145,7 +153,7 @@ static bool render_box(const renderer *r, const tw_box *box) {
   if (!tw_buffer_byte(r->out, box->is_array ? '[' : '{')) return false;
   if (!tw_buffer_append(r->out, s.open, s.open_len)) return false;
   for (uint32_t from = 0, last; from < box->count; from = last + 1) {
-    for (last = from; last + 1 < box->count && follows(r, &s, box, box->slots + last);) last++;
+    last = run_end(r, &s, box, from);
     if (from && !tw_buffer_append(r->out, s.comma, s.comma_len)) return false;
     if (!render_run(r, &s, box, from, last)) return false;
   }

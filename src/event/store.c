@@ -196,63 +196,44 @@ tw_status tw_store_json(tw_store *store, const char *json, size_t len, tw_ref *o
   return status;
 }
 
-static bool is_plain(const char *bytes, size_t len) {
-  unsigned char all = 0;
-  for (size_t i = 0; i < len; i++) {
-    unsigned char c = (unsigned char)bytes[i];
-    if (c < 0x20 || c == '"' || c == '\\') return false;
-    all |= c;
-  }
-  return all < 0x80 || tw_utf8_check(bytes, len) == len;
+/* The JSON string of bytes that need escapes, in the scratch buffer. */
+static tw_status escape(tw_store *store, const char **bytes, size_t *len, tw_error *error) {
+  store->scratch.len = 0;
+  tw_status status = tw_write_string(&store->scratch, *bytes, *len, error);
+  *bytes = store->scratch.data + 1;
+  *len = store->scratch.len - 2;
+  store->scratch.len = 0;
+  return status;
 }
 
-/* Writes a JSON string with its quotes into the arena. */
-static tw_status quote(tw_store *store, const char *bytes, size_t len, const char **text,
-                       size_t *text_len, bool *escaped, tw_error *error) {
-  const char *source = bytes;
-  *escaped = !is_plain(bytes, len);
-  *text_len = len + 2;
-  if (*escaped) {
-    store->scratch.len = 0;
-    tw_status status = tw_write_string(&store->scratch, bytes, len, error);
-    if (status) return status;
-    source = store->scratch.data + 1;
-    *text_len = store->scratch.len;
-    store->scratch.len = 0;
-  }
-  char *copy = tw_store_alloc(store, *text_len);
-  if (!copy) return tw_no_memory(error);
-  copy[0] = copy[*text_len - 1] = '"';
-  if (*text_len > 2) memcpy(copy + 1, source, *text_len - 2);
-  *text = copy;
-  return TW_OK;
+/* Writes a string with its quotes into the arena; a key's node is what is between them. */
+static inline tw_status add_string(tw_store *store, const char *bytes, size_t len, bool is_key,
+                                   tw_ref *out, tw_error *error) {
+  bool escaped = !tw_string_is_plain(bytes, len);
+  *out = 0;
+  tw_status status = check_size(store, len, error);
+  if (!status && escaped) status = escape(store, &bytes, &len, error);
+  if (status) return status;
+  char *text = tw_store_alloc(store, len + 2);
+  if (!text) return tw_no_memory(error);
+  text[0] = text[len + 1] = '"';
+  if (len) memcpy(text + 1, bytes, len);
+  if (!is_key)
+    return add_node(store, text, len + 2,
+                    tw_node_meta(escaped ? TW_KIND_ESCAPED : TW_KIND_STRING, 1), out, error);
+  tw_kind kind = escaped ? TW_KIND_ESCAPED_KEY : TW_KIND_KEY;
+  return add_node(store, text + 1, len, tw_node_meta(kind, tw_key_hash(text + 1, len)), out,
+                  error);
 }
 
 tw_status tw_store_string(tw_store *store, const char *bytes, size_t len, tw_ref *out,
                           tw_error *error) {
-  const char *text;
-  size_t text_len;
-  bool escaped;
-  *out = 0;
-  tw_status status = check_size(store, len, error);
-  if (!status) status = quote(store, bytes, len, &text, &text_len, &escaped, error);
-  if (status) return status;
-  return add_node(store, text, text_len,
-                  tw_node_meta(escaped ? TW_KIND_ESCAPED : TW_KIND_STRING, 1), out, error);
+  return add_string(store, bytes, len, false, out, error);
 }
 
 tw_status tw_store_key(tw_store *store, const char *bytes, size_t len, tw_ref *out,
                        tw_error *error) {
-  const char *text;
-  size_t text_len;
-  bool escaped;
-  *out = 0;
-  tw_status status = check_size(store, len, error);
-  if (!status) status = quote(store, bytes, len, &text, &text_len, &escaped, error);
-  if (status) return status;
-  uint32_t hash = tw_key_hash(text + 1, text_len - 2);
-  return add_node(store, text + 1, text_len - 2,
-                  tw_node_meta(escaped ? TW_KIND_ESCAPED_KEY : TW_KIND_KEY, hash), out, error);
+  return add_string(store, bytes, len, true, out, error);
 }
 
 static tw_status add_number(tw_store *store, const char *text, size_t len, tw_kind kind,

@@ -50,6 +50,29 @@ static const char *skip_clean(const char *begin, const char *p, const char *end)
   }
 }
 
+/* Up to 16 bytes in two words that overlap, filled up with what needs no care. */
+static inline bool is_short_plain(const char *bytes, size_t len) {
+  uint64_t first = ALL('a'), last = ALL('a');
+  uint32_t half[2];
+  if (len >= 8) {
+    memcpy(&first, bytes, 8);
+    memcpy(&last, bytes + len - 8, 8);
+  } else if (len >= 4) {
+    memcpy(half, bytes, 4);
+    memcpy(half + 1, bytes + len - 4, 4);
+    memcpy(&first, half, 8);
+  } else if (len) {
+    char few[8] = {bytes[0], bytes[len / 2], bytes[len - 1], 'a', 'a', 'a', 'a', 'a'};
+    memcpy(&first, few, 8);
+  }
+  return !needs_care(first) && !needs_care(last);
+}
+
+bool tw_string_is_plain(const char *bytes, size_t len) {
+  if (len <= 16 && is_short_plain(bytes, len)) return true;
+  return skip_clean(bytes, bytes, bytes + len) == bytes + len;
+}
+
 static char hex_digit(unsigned value) { return "0123456789abcdef"[value & 15]; }
 
 static bool write_escape(tw_buffer *out, unsigned point) {

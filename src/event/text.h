@@ -10,6 +10,10 @@
 ///         sequence. At most `len` bytes are read.
 size_t tw_utf8_check(const char *text, size_t len);
 
+/// @return whether the bytes are what a JSON string may hold as they are: UTF-8 that needs no
+///         escape
+bool tw_string_is_plain(const char *bytes, size_t len);
+
 /// Appends a JSON string with quotes. Escapes only what RFC 8259 wants escaped; an encoded
 /// surrogate (WTF-8) is written as its \u escape. TW_EJSON, with the position, when the
 /// bytes are not UTF-8; nothing is appended then.

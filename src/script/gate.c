@@ -250,20 +250,29 @@ static int push_and_call(lua_State *L) {
   return lua_gettop(L) - 2;
 }
 
-/* In a state of ours a view is no object, so nothing outside of the function can raise. */
-static tw_outcome call_view(tw_event_call *call, int results, tw_error *error) {
+/* In a host's state pushing a view may raise. */
+static tw_outcome call_protected(tw_event_call *call, int results, tw_error *error) {
   lua_State *L = call->L;
   tw_gate *gate = call->callback->gate;
+  call->first = call->top + 1;
   tw_gate_push_handler(L, gate);
-  if (!call->lua->light) {
-    lua_pushcfunction(L, push_and_call);
-    lua_pushlightuserdata(L, call);
-    lua_pushinteger(L, results);
-    return tw_gate_pcall(gate, L, 2, results, error);
-  }
+  lua_pushcfunction(L, push_and_call);
+  lua_pushlightuserdata(L, call);
+  lua_pushinteger(L, results);
+  return tw_gate_pcall(gate, L, 2, results, error);
+}
+
+/* In a state of ours a view is no object, so nothing outside of the function can raise. The
+   handler stays below the results: taking it out would move them. */
+static tw_outcome call_light(tw_event_call *call, int results, tw_error *error) {
+  lua_State *L = call->L;
+  int handler = call->top + 1;
+  call->first = handler + 1;
+  tw_gate_push_handler(L, call->callback->gate);
   tw_callback_push(L, call->callback);
   tw_view_push(L, call->lua, call->serial);
-  return tw_gate_pcall(gate, L, 1, results, error);
+  int status = lua_pcall(L, 1, results, handler);
+  return status == LUA_OK ? TW_RETURNED : raised(call->callback->gate, L, status, error);
 }
 
 bool tw_event_call_begin(tw_event_call *call, const tw_callback *callback, tw_event *event,
@@ -272,12 +281,13 @@ bool tw_event_call_begin(tw_event_call *call, const tw_callback *callback, tw_ev
   lua_State *L = tw_gate_enter(callback->gate, error);
   if (!L) return false;
   tw_lua *lua = callback->gate->lua;
-  *call = (tw_event_call){callback, lua, L, lua_gettop(L), tw_view_bind(lua, event)};
+  *call = (tw_event_call){callback, lua, L, lua_gettop(L), 0, tw_view_bind(lua, event)};
   if (!call->serial) {
     tw_fail(error, TW_ELIMIT, "%d events are under way at once: is this a loop?", TW_MAX_BOUND);
     return false;
   }
-  *outcome = call_view(call, results, error);
+  *outcome =
+      lua->light ? call_light(call, results, error) : call_protected(call, results, error);
   return true;
 }
 

@@ -94,7 +94,8 @@ typedef struct tw_event_call {
   const tw_callback *callback;
   tw_lua *lua;
   lua_State *L;
-  int top;         ///< of the stack before it; the results stand above
+  int top;         ///< of the stack before it
+  int first;       ///< where the results begin
   uint64_t serial; ///< of the binding
 } tw_event_call;
 

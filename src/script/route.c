@@ -43,7 +43,7 @@ static tw_status route(void *self, tw_event *event, tw_targets *targets, tw_erro
     return error->code;
   tw_status status = TW_OK;
   switch (outcome) {
-    case TW_RETURNED: status = add_results(call.L, call.top + 1, targets, error); break;
+    case TW_RETURNED: status = add_results(call.L, call.first, targets, error); break;
     case TW_DROPPED: break;
     case TW_RAISED: status = error->code; break;
   }

@@ -62,6 +62,9 @@ static inline tw_lua *tw_lua_self(lua_State *L) {
   return lua_touserdata(L, lua_upvalueindex(1));
 }
 
+/// The same in a state of ours, faster: it is in the extra space of every coroutine.
+static inline tw_lua *tw_lua_light(lua_State *L) { return *(tw_lua **)lua_getextraspace(L); }
+
 /// Pushes a C function with the tw_lua as its first upvalue.
 static inline void tw_lua_pushfunction(lua_State *L, tw_lua *lua, lua_CFunction function) {
   lua_pushlightuserdata(L, lua);

@@ -24,13 +24,14 @@ static tw_status store_string(lua_State *L, int index, const char *root, tw_stor
                               tw_ref *out, tw_error *error) {
   size_t len;
   const char *text = lua_tolstring(L, index, &len);
-  tw_error why = {0};
+  tw_error why; /* not zeroed: this is a hot path */
   tw_status status = tw_store_string(store, text, len, out, &why);
+  if (!status) return TW_OK;
   if (status == TW_EJSON)
     return tw_fail(error, status,
                    "%s: a string that is not UTF-8 (byte %zu) cannot be part of an event",
                    *root ? root : "value", why.position + 1);
-  if (status && error) *error = why;
+  if (error) *error = why;
   return prefixed(status, root, error);
 }
 

@@ -54,9 +54,7 @@ static inline int read_field(lua_State *L, const tw_lua *lua, const tw_subject *
   size_t len;
   const char *key = lua_tolstring(L, 2, &len);
   tw_ref value;
-  if (!tw_view_is_array(at->event, at->node) &&
-      tw_event_find(at->event, at->node, key, len, &value))
-    return push(L, lua, at, value);
+  if (tw_event_find(at->event, at->node, key, len, &value)) return push(L, lua, at, value);
   return push_missing(L, at, key, len);
 }
 
@@ -100,15 +98,25 @@ static void check(lua_State *L, const tw_subject *at, tw_status status, const tw
   if (status && status != TW_ENOENT) raise_in(L, at, error);
 }
 
-static void write_field(lua_State *L, tw_lua *lua, const tw_subject *at) {
+/* A string, by far the most frequent, without the detours. What fails goes through assigned,
+   which says where. */
+static inline bool store_string(lua_State *L, const tw_subject *at, tw_ref *value) {
+  size_t len;
+  const char *bytes = lua_tolstring(L, 3, &len);
+  return tw_store_string(at->event->store, bytes, len, value, NULL) == TW_OK;
+}
+
+static inline void write_field(lua_State *L, tw_lua *lua, const tw_subject *at) {
   size_t len;
   const char *key = lua_tolstring(L, 2, &len);
+  tw_ref value;
   tw_error error;
-  if (lua_isnil(L, 3)) {
+  int type = lua_type(L, 3);
+  if (type == LUA_TNIL) {
     check(L, at, tw_event_delete(at->event, at->node, key, len, &error), &error);
     return;
   }
-  tw_ref value = assigned(L, lua, at);
+  if (type != LUA_TSTRING || !store_string(L, at, &value)) value = assigned(L, lua, at);
   check(L, at, tw_event_put(at->event, at->node, key, len, value, &error), &error);
 }
 
@@ -195,7 +203,7 @@ static int text(lua_State *L, tw_lua *lua, const tw_subject *at) {
 /* NAME_light and NAME_full: find the subject of the view at stack index 1, then `body`. */
 #define TW_BOTH(name, verb, body)                                          \
   static int name##_light(lua_State *L) {                                  \
-    tw_lua *lua = tw_lua_self(L);                                          \
+    tw_lua *lua = tw_lua_light(L);                                         \
     tw_subject at = tw_view_of_light(lua, lua_touserdata(L, 1));           \
     return at.event ? body(L, lua, &at) : tw_view_raise_ended(L, 1, verb); \
   }                                                                        \
