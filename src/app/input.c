@@ -32,6 +32,8 @@ const char *tw_input_title(const char *name) {
   return strcmp(name, "-") == 0 ? "standard input" : name;
 }
 
+/// O_NONBLOCK is for a named pipe: waiting for its first writer is left to tw_signals_wait,
+/// which a signal ends.
 tw_status tw_input_open(tw_input *input, const char *name, tw_error *error) {
   bool standard = strcmp(name, "-") == 0;
   input->name = name;
@@ -40,7 +42,8 @@ tw_status tw_input_open(tw_input *input, const char *name, tw_error *error) {
   input->gone = input->number = input->offset = 0;
   input->fd = -1;
   if (!input->data && !resize(input, TW_INPUT_BLOCK)) return tw_no_memory(error);
-  input->fd = standard ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  const int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+  input->fd = standard ? STDIN_FILENO : open(name, flags);
   struct stat info;
   if (input->fd < 0 || fstat(input->fd, &info) != 0)
     return tw_fail(error, TW_EIO, "%s: %s", tw_input_title(name), strerror(errno));

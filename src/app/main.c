@@ -35,6 +35,7 @@ int main(int argc, char **argv) {
   tw_term term;
   occupy_streams();
   signal(SIGPIPE, SIG_IGN); // a closed pipe is a failed write
+  signal(SIGXFSZ, SIG_IGN); // and so is a file at the limit of its size
   tw_term_init(&term);
   const char *command = argc > 1 ? argv[1] : "";
   if (strcmp(command, "run") == 0) return tw_command_run(argc - 1, argv + 1, &term);

@@ -1,8 +1,9 @@
 /// run.c: from the command line to the exit status: load, open, route, close, report.
 ///
 /// What can be found wrong is found before the first event is routed, in this order: the
-/// command line, the inputs, the script, its backends. From then on nothing ends the run
-/// but the end of the input and a signal; what fails is counted and shows in the status.
+/// command line, the inputs, the script, whether it writes into an input, its backends. From
+/// then on nothing ends the run but the end of the input and a signal; what fails is counted
+/// and shows in the status.
 #include "app/run.h"
 
 #include <errno.h>
@@ -18,6 +19,7 @@
 #include "app/summary.h"
 #include "base/clock.h"
 #include "core/inspect.h"
+#include "core/kind.h"
 #include "script/script.h"
 
 typedef struct tw_run {
@@ -74,6 +76,38 @@ static int examine_all(const tw_run *run) {
   return worst;
 }
 
+/// A search for a backend that writes into an input.
+typedef struct tw_overlap {
+  tw_run *run;
+  const char *name; ///< of the input
+  struct stat input;
+  int status;
+} tw_overlap;
+
+static void examine_backend(void *self, const char *path, tw_backend *backend,
+                            tw_router *child) {
+  tw_overlap *overlap = self;
+  if (child || overlap->status || !tw_backend_writes_into(backend, &overlap->input)) return;
+  overlap->status = TW_EXIT_USAGE;
+  tw_term_complain(overlap->run->term,
+                   "%s is read, so the backend \"%s\" cannot write into it too: choose another "
+                   "file",
+                   tw_input_title(overlap->name), path);
+}
+
+/// A router that is fed with its own output never ends, or empties its input on opening.
+static int examine_backends(tw_run *run) {
+  tw_overlap overlap = {.run = run};
+  for (char **name = inputs(run); *name && !overlap.status; name++) {
+    bool standard = strcmp(*name, "-") == 0;
+    overlap.name = *name;
+    if (!(standard ? fstat(STDIN_FILENO, &overlap.input) : stat(*name, &overlap.input)) &&
+        S_ISREG(overlap.input.st_mode))
+      tw_router_visit(run->feed.router, examine_backend, &overlap);
+  }
+  return overlap.status;
+}
+
 /* ------------------------------------------------------------- start, end */
 
 /// Signals still end the process at once here: nothing is gathered yet.
@@ -84,6 +118,8 @@ static int start(tw_run *run) {
     return TW_EXIT_SCRIPT;
   }
   run->feed.router = tw_script_router(run->script);
+  int status = examine_backends(run);
+  if (status) return status;
   tw_observer observer = tw_failures_observer();
   if (tw_router_watch(run->feed.router, &observer, &run->failures, &error) ||
       tw_router_open(run->feed.router, &error)) {

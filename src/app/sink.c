@@ -1,13 +1,16 @@
-/// sink.c: gathers lines, appends them in large writes, and takes back what was half written.
+/// sink.c: gathers lines and appends them in large writes; what cannot be written whole is
+/// taken back and counted.
 #include "app/sink.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <nettle/base64.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/kind.h"
 #include "event/text.h"
 
 /// Gathered bytes at which they are written without waiting for a flush.
@@ -20,36 +23,48 @@ static bool is_torn(int fd) {
   return size > 0 && pread(fd, &last, 1, size - 1) == 1 && last != '\n';
 }
 
+/// @return whether the path leads to the open file no more: it was moved away or removed
+static bool is_moved(const tw_sink *sink) {
+  struct stat ours, there;
+  if (!sink->out.is_file || fstat(sink->out.fd, &ours)) return false;
+  if (stat(sink->path, &there)) return errno == ENOENT;
+  return !tw_is_same_file(&ours, &there);
+}
+
+static void close_file(tw_sink *sink) {
+  if (sink->is_open) close(sink->out.fd);
+  sink->is_open = false;
+}
+
 /// Opened for reading too, to see how it ends; some devices allow writing alone.
 static tw_status open_file(tw_sink *sink, tw_error *error) {
+  if (sink->is_open && is_moved(sink)) close_file(sink);
   if (sink->is_open) return TW_OK;
   int flags = O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY;
-  sink->fd = open(sink->path, O_RDWR | flags, 0666);
-  if (sink->fd < 0) sink->fd = open(sink->path, O_WRONLY | flags, 0666);
-  if (sink->fd < 0)
+  int fd = open(sink->path, O_RDWR | flags, 0666);
+  if (fd < 0) fd = open(sink->path, O_WRONLY | flags, 0666);
+  if (fd < 0)
     return tw_fail(error, TW_EIO, "%s: cannot be opened: %s", sink->path, strerror(errno));
+  sink->out = tw_line_fd_of(fd);
   sink->is_open = true;
-  if (is_torn(sink->fd) && write(sink->fd, "\n", 1) != 1)
-    return tw_fail(error, TW_EIO, "%s: cannot be written: %s", sink->path, strerror(errno));
   return TW_OK;
 }
 
-/// A write that fails half-way (a full disk) is cut off again, so that no half line stays
-/// for the next one to be glued to. Devices and pipes cannot be cut.
-static tw_status write_all(tw_sink *sink, tw_error *error) {
-  const char *from = sink->gathered.data, *end = from + sink->gathered.len;
-  off_t before = lseek(sink->fd, 0, SEEK_END);
-  while (from < end) {
-    ssize_t wrote = write(sink->fd, from, (size_t)(end - from));
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0) {
-      tw_fail(error, TW_EIO, "%s: cannot be written: %s", sink->path, strerror(errno));
-      if (before >= 0 && ftruncate(sink->fd, before) != 0) break; // a pipe or device
-      return TW_EIO;
-    }
-    from += wrote;
+/// Several runs may share the file, as those in one folder do by default: each piece is
+/// written under a lock, behind the newline that a writer who died has left out.
+static tw_status append(tw_sink *sink, size_t *done, tw_error *error) {
+  tw_line_fd *out = &sink->out;
+  *done = 0;
+  tw_status status = open_file(sink, error);
+  if (status) return status;
+  if (out->is_file) {
+    while (flock(out->fd, LOCK_EX) && errno == EINTR) {}
+    out->torn = is_torn(out->fd);
   }
-  return from == end ? TW_OK : TW_EIO;
+  status =
+      tw_line_fd_write(out, sink->path, sink->gathered.data, sink->gathered.len, done, error);
+  if (out->is_file) flock(out->fd, LOCK_UN);
+  return status;
 }
 
 /// Later flushes try again: a disk may have room by then. Only the telling is done once.
@@ -59,13 +74,20 @@ static void lose(tw_sink *sink, uint64_t lines, const char *message) {
   sink->told = true;
 }
 
+static uint64_t count_lines(const char *text, const char *end) {
+  uint64_t count = 0;
+  for (; (text = memchr(text, '\n', (size_t)(end - text))); text++) count++;
+  return count;
+}
+
 void tw_sink_flush(tw_sink *sink) {
   tw_error error;
+  const char *text = sink->gathered.data;
+  size_t done;
   if (!sink->gathered.len) return;
-  if (open_file(sink, &error) || write_all(sink, &error))
-    lose(sink, sink->pending, error.message);
+  if (append(sink, &done, &error))
+    lose(sink, count_lines(text + done, text + sink->gathered.len), error.message);
   sink->gathered.len = 0;
-  sink->pending = 0;
 }
 
 tw_builder *tw_sink_begin(tw_sink *sink) {
@@ -87,7 +109,6 @@ static tw_status gather(tw_sink *sink, tw_error *error) {
   if (!tw_buffer_reserve(&sink->gathered, len + 1)) return tw_no_memory(error);
   tw_buffer_append(&sink->gathered, text, len);
   tw_buffer_byte(&sink->gathered, '\n');
-  sink->pending++;
   return TW_OK;
 }
 
@@ -98,8 +119,7 @@ void tw_sink_end(tw_sink *sink) {
 }
 
 void tw_sink_fini(tw_sink *sink) {
-  if (sink->is_open) close(sink->fd);
-  sink->is_open = false;
+  close_file(sink);
   tw_builder_free(sink->record);
   sink->record = NULL;
   tw_buffer_fini(&sink->gathered);

@@ -127,6 +127,14 @@ static tw_status file_flush(void *self, uint64_t *lost, tw_error *error) {
   return status == TW_OK ? unsynced.code : status;
 }
 
+static bool file_writes_into(void *self, const struct stat *other) {
+  tw_file *file = self;
+  struct stat st;
+  bool changed;
+  return tw_file_expand(file, file->clock(), &changed, NULL) == TW_OK &&
+         stat(file->path.data, &st) == 0 && tw_is_same_file(&st, other);
+}
+
 static const tw_backend_ops file_ops = {.open = file_open,
                                         .send = file_send,
                                         .flush = file_flush,
@@ -139,7 +147,8 @@ const tw_backend_kind tw_file_kind = {
     .options = file_options,
     .option_count = sizeof file_options / sizeof *file_options,
     .flags = TW_SERIAL,
-    .create = file_create};
+    .create = file_create,
+    .writes_into = file_writes_into};
 
 void tw_file_set_clock(tw_backend *backend, tw_file_clock clock) {
   tw_file *file = tw_backend_self(backend, &tw_file_kind);

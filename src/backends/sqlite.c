@@ -222,6 +222,11 @@ static uint64_t sqlite_duplicates(const void *self) {
   return atomic_load_explicit(&((const sqlite *)self)->duplicates, memory_order_relaxed);
 }
 
+static bool sqlite_writes_into(void *self, const struct stat *other) {
+  struct stat st;
+  return stat(((sqlite *)self)->options.path, &st) == 0 && tw_is_same_file(&st, other);
+}
+
 static const tw_backend_ops sqlite_ops = {.open = sqlite_open,
                                           .send = sqlite_send,
                                           .flush = sqlite_flush,
@@ -242,4 +247,5 @@ const tw_backend_kind tw_sqlite_kind = {
     .option_count = sizeof sqlite_options / sizeof *sqlite_options,
     .flags = TW_SERIAL,
     .create = sqlite_create,
-    .duplicates = sqlite_duplicates};
+    .duplicates = sqlite_duplicates,
+    .writes_into = sqlite_writes_into};

@@ -59,7 +59,8 @@ typedef struct tw_sqlite_outcome {
 
 /// Stores rows in one transaction. When that fails, and waiting would not help, one by one,
 /// so that a row that cannot be stored takes no other with it.
-/// @return TW_OK; TW_EIO with the first reason when rows are lost
+/// A database that was moved away or removed is made anew before.
+/// @return TW_OK; TW_EIO or TW_ENOMEM with the first reason when rows are lost
 tw_status tw_sqlite_store_put(tw_sqlite_store *store, const tw_sqlite_rows *rows,
                               tw_sqlite_outcome *outcome, tw_error *error);
 

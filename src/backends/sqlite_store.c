@@ -154,28 +154,51 @@ static tw_status open_database(tw_sqlite_store *store, tw_error *error) {
   return TW_OK;
 }
 
+static void close_database(tw_sqlite_store *store) {
+  sqlite3_finalize(store->begin);
+  sqlite3_finalize(store->insert);
+  sqlite3_finalize(store->commit);
+  sqlite3_close(store->db);
+  *store = (tw_sqlite_store){.options = store->options};
+}
+
+/* On failure nothing is open. */
+static tw_status open_all(tw_sqlite_store *store, tw_error *error) {
+  tw_status status = open_database(store, error);
+  if (status == TW_OK) status = set_pragmas(store, error);
+  if (status == TW_OK) status = make_schema(store, error);
+  if (status == TW_OK) status = prepare(store, error);
+  if (status != TW_OK) close_database(store);
+  return status;
+}
+
 tw_status tw_sqlite_store_open(const tw_sqlite_options *options, tw_sqlite_store **out,
                                tw_error *error) {
   *out = NULL;
   tw_sqlite_store *store = tw_calloc(1, sizeof *store);
   if (!store) return tw_no_memory(error);
   store->options = options;
-  tw_status status = open_database(store, error);
-  if (status == TW_OK) status = set_pragmas(store, error);
-  if (status == TW_OK) status = make_schema(store, error);
-  if (status == TW_OK) status = prepare(store, error);
+  tw_status status = open_all(store, error);
   if (status == TW_OK) *out = store;
-  else tw_sqlite_store_close(store);
+  else tw_free(store);
   return status;
 }
 
 void tw_sqlite_store_close(tw_sqlite_store *store) {
   if (!store) return;
-  sqlite3_finalize(store->begin);
-  sqlite3_finalize(store->insert);
-  sqlite3_finalize(store->commit);
-  sqlite3_close(store->db);
+  close_database(store);
   tw_free(store);
+}
+
+/* Rows that go into a database which was moved away or removed are seen by nobody. SQLite
+   leaves the files of the new one alone when the old one is closed. */
+static tw_status follow_path(tw_sqlite_store *store, tw_error *error) {
+  int moved = 0;
+  if (store->db &&
+      (sqlite3_file_control(store->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) || !moved))
+    return TW_OK;
+  close_database(store);
+  return open_all(store, error);
 }
 
 /* ----------------------------------------------------------------- transactions */
@@ -241,6 +264,9 @@ static void put_one_by_one(tw_sqlite_store *store, const tw_sqlite_rows *rows,
 
 tw_status tw_sqlite_store_put(tw_sqlite_store *store, const tw_sqlite_rows *rows,
                               tw_sqlite_outcome *outcome, tw_error *error) {
+  *outcome = (tw_sqlite_outcome){.lost = rows->count, .last_lost = true};
+  tw_status status = follow_path(store, error);
+  if (status != TW_OK) return status;
   *outcome = (tw_sqlite_outcome){0};
   int code = transact(store, rows, 0, rows->count, &outcome->duplicates, error);
   if (!code) return TW_OK;

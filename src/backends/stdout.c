@@ -52,11 +52,20 @@ static tw_status out_create(tw_event *options, void **self, tw_error *error) {
   return *self ? TW_OK : tw_no_memory(error);
 }
 
+static bool out_writes_into(void *self, const struct stat *other) {
+  (void)self;
+  struct stat st;
+  return fstat(STDOUT_FILENO, &st) == 0 && tw_is_same_file(&st, other);
+}
+
 static const tw_backend_ops out_ops = {.open = out_open,
                                        .send = out_send,
                                        .flush = out_flush,
                                        .close = out_close,
                                        .free = out_free};
 
-const tw_backend_kind tw_stdout_kind = {
-    .name = "stdout", .ops = &out_ops, .flags = TW_SERIAL, .create = out_create};
+const tw_backend_kind tw_stdout_kind = {.name = "stdout",
+                                        .ops = &out_ops,
+                                        .flags = TW_SERIAL,
+                                        .create = out_create,
+                                        .writes_into = out_writes_into};

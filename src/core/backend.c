@@ -176,6 +176,11 @@ const char *tw_backend_kind_name(const tw_backend *backend) {
   return backend->kind ? backend->kind->name : "custom";
 }
 
+bool tw_backend_writes_into(const tw_backend *backend, const struct stat *file) {
+  const tw_backend_kind *kind = backend->kind;
+  return kind && kind->writes_into && kind->writes_into(backend->self, file);
+}
+
 void *tw_backend_self(tw_backend *backend, const tw_backend_kind *kind) {
   return backend->kind == kind ? backend->self : NULL;
 }

@@ -125,6 +125,32 @@ describe("rejected lines", function()
     assert.truthy(folder:read("rejects.ndjson"):find '^{"torn":\n{"source"')
   end)
 
+  it("go_into_a_new_file_when_theirs_is_moved_away", function()
+    local _, _, err = folder:shell(
+      "mkfifo pipe; "
+        .. command.words "run --json copy.lua pipe"
+        .. " & pid=$!; exec 3>pipe; echo one >&3; "
+        .. "i=0; until [ -s rejects.ndjson ] || [ $i = 500 ]; do sleep 0.02; i=$((i+1)); done; "
+        .. "mv rejects.ndjson old; echo two >&3; exec 3>&-; wait $pid"
+    )
+    assert.same({ path = "rejects.ndjson", lines = 2, lost = 0 }, command.summary(err).rejects)
+    assert.equal("one", folder:records("old")[1].raw)
+    assert.equal("two", folder:records("rejects.ndjson")[1].raw)
+  end)
+
+  it("of_two_runs_share_a_file_and_a_limit_of_its_size", function()
+    folder:write("in", (("oops"):rep(60) .. "\n"):rep(2000))
+    local run_it = command.words "run --json copy.lua in"
+    folder:shell("ulimit -f 512; " .. run_it .. " 2>one & " .. run_it .. " 2>two; wait $!")
+    local kept = 0
+    for _, name in ipairs { "one", "two" } do
+      local rejects = command.summary(folder:read(name)).rejects
+      kept = kept + rejects.lines - rejects.lost
+    end
+    assert.is_true(kept > 0 and kept < 4000)
+    assert.equal(kept, #folder:records "rejects.ndjson")
+  end)
+
   it("that_cannot_be_written_are_told_once_and_are_an_output_failure", function()
     for _, path in ipairs { "/dev/full", "/proc/none/rejects" } do
       local got = run("--rejects " .. path .. " copy.lua", ("oops\n"):rep(3))

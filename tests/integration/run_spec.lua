@@ -65,6 +65,44 @@ describe("tidewire run", function()
     assert.equal(3 + 8, folder:records("rejects.ndjson")[1].offset)
   end)
 
+  for kind, declaration in pairs {
+    file = 'file { path = "in" }',
+    truncated_file = 'file { path = "in", append = false }',
+    linked_file = 'file { path = "link" }',
+    database = 'sqlite { path = "in" }',
+    stdout = "stdout {}",
+  } do
+    it("refuses_to_read_what_its_backend_writes_into_" .. kind, function()
+      local lines = ('{"n":1}\n'):rep(3)
+      folder:write("in", lines)
+      folder:shell "ln -s in link"
+      folder:write(
+        "own.lua",
+        'local tw = require "tidewire"\n'
+          .. "return tw.router { backends = { deep = tw.router { backends = { out = tw.backends."
+          .. declaration
+          .. " } } } }"
+      )
+      for _, how in ipairs { "own.lua in", "own.lua <in", "own.lua - link <own.lua" } do
+        local status, _, err = folder:shell("{ timeout 10 " .. command.words("run " .. how) .. "; } >>in")
+        assert.equal(64, status)
+        assert.truthy(err:find('is read, so the backend "deep/out" cannot write into it too', 1, true))
+        assert.equal(lines, folder:read "in")
+      end
+    end)
+  end
+
+  it("counts_what_a_limit_of_file_size_refuses_and_goes_on", function()
+    folder:write("in", ('{"n":"' .. ("x"):rep(90) .. '"}\n'):rep(3000))
+    local status, _, err = folder:shell("ulimit -f 64; " .. command.words "run --json copy.lua in")
+    local summary = command.summary(err)
+    assert.equal(74, status)
+    assert.equal(3000, summary.backends[1].sent + summary.backends[1].failed)
+    local out = folder:read "out.ndjson"
+    assert.equal("\n", out:sub(-1))
+    assert.equal(summary.backends[1].sent, select(2, out:gsub("\n", "")))
+  end)
+
   it("counts_routed_and_dropped_so_that_they_add_up_in_a_tree", function()
     folder:write(
       "tree.lua",

@@ -38,6 +38,16 @@ describe("a signal", function()
     end)
   end
 
+  it("ends_a_run_in_order_that_waits_for_the_writer_of_a_pipe", function()
+    local status, _, err = folder:shell(
+      "mkfifo pipe; " .. command.words "run --json copy.lua pipe" .. " & pid=$!; sleep 0.7; kill -TERM $pid; wait $pid"
+    )
+    local summary = command.summary(err)
+    assert.equal(0, status)
+    assert.is_true(summary.interrupted)
+    assert.equal(0, summary.read)
+  end)
+
   it("ends_a_busy_run_with_whole_lines", function()
     folder:write("block", ('{"n":1}\n'):rep(20000))
     local status, _, err = folder:shell(

@@ -61,6 +61,40 @@ static void a_locked_database_costs_the_batch_and_is_told(void **state) {
   assert_int_equal(count_events("e.db"), 1);
 }
 
+static void a_database_that_is_removed_or_moved_away_is_made_anew(void **state) {
+  (void)state;
+  tw_backend *backend = open_backend("sqlite", "{\"path\":\"@/e.db\"}");
+  send_json(backend, "{\"id\":\"1\"}", 0);
+  remove(in_folder("e.db"));
+  send_json(backend, "{\"id\":\"2\"}", 0);
+  assert_int_equal(count_events("e.db"), 1);
+  rename(in_folder("e.db"), in_folder("old.db"));
+  send_json(backend, "{\"id\":\"3\"}", TW_MORE);
+  send_json(backend, "{\"id\":\"4\"}", TW_MORE);
+  flush_it(backend);
+  assert_int_equal(count_events("e.db"), 2);
+  assert_int_equal(stats_of(backend).sent, 4);
+  close_backend(backend);
+  assert_int_equal(count_events("e.db"), 2);
+}
+
+static void a_database_that_cannot_be_made_anew_costs_its_rows_and_is_tried_again(
+    void **state) {
+  (void)state;
+  tw_error error = {.message = ""};
+  tw_backend *backend = open_backend("sqlite", "{\"path\":\"@/e.db\"}");
+  remove(in_folder("e.db"));
+  mkdir(in_folder("e.db"), 0777);
+  send_json(backend, "{\"id\":\"1\"}", TW_MORE);
+  assert_int_equal(try_send(backend, "{\"id\":\"2\"}", 0, &error), TW_EIO);
+  assert_says(&error, "/e.db: cannot open");
+  assert_says(&error, "this event and 1 before it were not stored");
+  rmdir(in_folder("e.db"));
+  send_json(backend, "{\"id\":\"3\"}", 0);
+  assert_int_equal(count_events("e.db"), 1);
+  close_backend(backend);
+}
+
 /* A trigger of the operator's that refuses some rows. */
 static void a_row_that_is_refused_takes_no_other_with_it(void **state) {
   (void)state;
@@ -199,6 +233,8 @@ int main(void) {
       IN_FOLDER(a_row_that_is_refused_takes_no_other_with_it),
       cmocka_unit_test_setup_teardown(a_full_disk_is_told_keeps_what_was_committed_and_heals,
                                       make_folder, unmount_folder),
+      IN_FOLDER(a_database_that_is_removed_or_moved_away_is_made_anew),
+      IN_FOLDER(a_database_that_cannot_be_made_anew_costs_its_rows_and_is_tried_again),
       IN_FOLDER(a_killed_writer_leaves_what_it_committed_and_nothing_half),
       IN_FOLDER(threads_and_backends_share_a_database),
   };
