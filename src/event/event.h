@@ -39,6 +39,7 @@ typedef struct tw_store {
   uint32_t events;  ///< that live over the store
   tw_limits limits; ///< never zero
   bool has_memos;
+  bool is_lent;                    ///< the host may hold texts of the event as it is now
   tw_memo *memos[TW_MEMO_BUCKETS]; ///< by node, in the arena
   tw_buffer scratch;               ///< empty between calls; keeps its memory
   tw_event_id_cell id;             ///< of the first event
@@ -137,6 +138,8 @@ static inline const tw_node *tw_store_node(const tw_store *store, tw_ref ref) {
 tw_event tw_event_fork(const tw_event *event);
 /// Also finishes and frees the store of an event that owns it (a block of tw_malloc).
 void tw_event_end(tw_event *event);
+/// Whether a host's event carries far more of what was left behind than the event weighs.
+bool tw_event_is_bloated(const tw_event *event);
 /// Undoes what happened to `event` since `saved` was forked from it; ends `saved`.
 void tw_event_restore(tw_event *event, tw_event *saved);
 /// A copy of `event`, possibly of another store, in `store`; it keeps the id. Limits were

@@ -73,14 +73,21 @@ void tw_event_free(tw_event *event) {
 
 enum { COMPACT_FACTOR = 16, COMPACT_SLACK = 1 << 20 };
 
+bool tw_event_is_bloated(const tw_event *event) {
+  const tw_store *store = event->store;
+  if (!event->owns_store) return false;
+  size_t used = store->spent + store->count * sizeof *store->nodes;
+  return used > (size_t)store->nodes[event->root].len * COMPACT_FACTOR + COMPACT_SLACK;
+}
+
 /* Starts over with a new store when edits have left much behind. Copies that others hold
-   know the nodes of the old one, so it is not done while there are any. */
-static void compact(tw_event *event) {
+   know the nodes of the old one, so it is not done while there are any. An edit that failed
+   leaves the event as it was, with the texts that the host may have read. */
+static void compact(tw_event *event, tw_status edited) {
   tw_store *store = event->store, fresh;
   tw_event copy;
-  if (!event->owns_store || store->events != 1) return;
-  size_t used = store->spent + store->count * sizeof *store->nodes;
-  if (used <= (size_t)store->nodes[event->root].len * COMPACT_FACTOR + COMPACT_SLACK) return;
+  if (edited == TW_OK) store->is_lent = false;
+  if (store->is_lent || store->events != 1 || !tw_event_is_bloated(event)) return;
   tw_store_init(&fresh, &store->limits);
   if (tw_event_import(&fresh, event, &copy, NULL)) {
     tw_store_fini(&fresh);
@@ -199,12 +206,14 @@ tw_status tw_event_get(tw_event *event, const char *path, tw_value *out) {
   if (status) return status;
   status = tw_path_find(event, &p.path, &value) ? read_value(event, value, out) : TW_ENOENT;
   close_path(&p);
+  event->store->is_lent = true;
   if (status) memset(out, 0, sizeof *out);
   return status;
 }
 
 tw_status tw_event_json(tw_event *event, const char **text, size_t *len) {
   const tw_node *node = tw_store_node(event->store, event->root);
+  event->store->is_lent = true;
   if (is_edited(event, event->root, node)) {
     *text = rendered(event, event->root, len);
   } else if (node->text[node->len] == '\0') {
@@ -251,7 +260,7 @@ static tw_status set(tw_event *event, const char *path, source from, tw_error *e
   status = store_value(event->store, &from, &value, error);
   if (!status) status = tw_path_put(event, &p.path, value, error);
   close_path(&p);
-  compact(event);
+  compact(event, status);
   return status;
 }
 
@@ -289,7 +298,7 @@ tw_status tw_event_remove(tw_event *event, const char *path, tw_error *error) {
   if (status) return status;
   status = tw_path_delete(event, &p.path, error);
   close_path(&p);
-  compact(event);
+  compact(event, status);
   return status;
 }
 
@@ -303,6 +312,6 @@ tw_status tw_event_replace(tw_event *event, const char *json, size_t len, tw_err
   status = tw_event_keep_id(event, error);
   if (!status) status = tw_event_set_root(event, value, error);
   if (status) event->id = id;
-  else compact(event);
+  compact(event, status);
   return status;
 }

@@ -44,6 +44,7 @@ tw_status tw_event_fix_id(const tw_event *event, tw_error *error) {
 
 tw_status tw_event_id(tw_event *event, const char **id, size_t *len) {
   tw_ref value;
+  event->store->is_lent = true;
   bool own = !event->id->derived && own_id(event, &value, id, len);
   if (own) {
     *id = tw_memo_string(event->store, value, len);

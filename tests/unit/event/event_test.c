@@ -231,6 +231,27 @@ static void memory_of_an_event_that_is_edited_for_ever_is_bounded(void **state) 
   tw_event_free(event);
 }
 
+/* Also when the memory that the failed edits took outweighs the event. */
+static void an_edit_that_fails_leaves_the_texts_that_were_read(void **state) {
+  (void)state;
+  enum { SIZE = 900000 };
+  tw_value value;
+  tw_event *event = parse("{\"s\":\"two\\nlines\",\"n\":1}");
+  char *digits = malloc(SIZE);
+  assert_non_null(digits);
+  memset(digits, '1', SIZE);
+  assert_int_equal(tw_event_get(event, "s", &value), TW_OK);
+  for (int i = 0; i < 4; i++) {
+    assert_int_equal(tw_event_set_json(event, "n.x", digits, SIZE, NULL), TW_ETYPE);
+    assert_string_equal(value.string, "two\nlines");
+  }
+  assert_int_equal(tw_event_set_integer(event, "n", 2, NULL), TW_OK);
+  assert_true(event->store->spent < SIZE);
+  check_json(event, "{\"s\":\"two\\nlines\",\"n\":2}");
+  free(digits);
+  tw_event_free(event);
+}
+
 static void reading_again_and_again_takes_no_more_memory(void **state) {
   (void)state;
   tw_event *event = parse("{\"s\":\"text\",\"u\":\"t\\n\",\"o\":{\"x\":[]}} ");
@@ -320,6 +341,7 @@ int main(void) {
       cmocka_unit_test(an_event_past_the_limit_of_size_can_be_copied),
       cmocka_unit_test(a_replaced_event_keeps_its_id),
       cmocka_unit_test(memory_of_an_event_that_is_edited_for_ever_is_bounded),
+      cmocka_unit_test(an_edit_that_fails_leaves_the_texts_that_were_read),
       cmocka_unit_test(reading_again_and_again_takes_no_more_memory),
       cmocka_unit_test(the_steady_state_allocates_nothing),
       cmocka_unit_test(an_import_stands_alone_in_the_other_store),
