@@ -5,6 +5,8 @@
 ///   which is NULL on failure; details go into a `tw_error`, which may be NULL.
 /// - *owned*: you free it; *borrowed*: valid as long as the comment says;
 ///   *copied*: yours stays yours; *kept*: the callee frees it, also on failure.
+/// - Tables of operations (`tw_…_ops`) are copied. A callback always gets an `error` to write
+///   to, and may leave it as it is.
 /// - Text is UTF-8 with an explicit length; names and paths are NUL-terminated.
 /// - Trackers, routers, backends and contexts may be used from any thread.
 ///   An event belongs to one thread at a time.

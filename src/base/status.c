@@ -22,12 +22,20 @@ const char *tw_status_name(tw_status status) {
   return "unknown";
 }
 
+/* Names and patterns come from anywhere and may hold anything. */
+static void keep_on_one_line(char *text) {
+  for (; *text; text++) {
+    if ((unsigned char)*text < ' ' || *text == 0x7F) *text = ' ';
+  }
+}
+
 static void fill(tw_error *error, tw_status code, size_t position, const char *format,
                  va_list args) {
   if (!error) return;
   error->code = code;
   error->position = position;
   vsnprintf(error->message, sizeof error->message, format, args);
+  keep_on_one_line(error->message);
 }
 
 tw_status tw_fail(tw_error *error, tw_status code, const char *format, ...) {
@@ -49,6 +57,19 @@ tw_status tw_fail_at(tw_error *error, tw_status code, size_t position, const cha
 
 tw_status tw_no_memory(tw_error *error) { return tw_fail(error, TW_ENOMEM, "out of memory"); }
 
+void tw_error_clear(tw_error *error) {
+  error->code = TW_OK;
+  error->position = TW_NO_POSITION;
+  error->message[0] = '\0';
+}
+
+void tw_error_complete(tw_error *error, tw_status status, const char *who) {
+  if (error->code == TW_OK) error->code = status;
+  if (!error->message[0]) tw_fail(error, error->code, "%s failed and gave no reason", who);
+  error->message[sizeof error->message - 1] = '\0';
+  keep_on_one_line(error->message);
+}
+
 void tw_error_prefix(tw_error *error, const char *format, ...) {
   if (!error) return;
   char message[sizeof error->message];
@@ -62,4 +83,5 @@ void tw_error_prefix(tw_error *error, const char *format, ...) {
   memcpy(message + used, error->message, tail);
   message[used + tail] = '\0';
   memcpy(error->message, message, used + tail + 1);
+  keep_on_one_line(error->message);
 }

@@ -11,6 +11,10 @@ tw_status tw_fail_at(tw_error *error, tw_status code, size_t position, const cha
     TW_PRINTF(4, 5);
 /// TW_ENOMEM with its message.
 tw_status tw_no_memory(tw_error *error);
+/// Makes it an error without a reason, for a callback that may leave it so.
+void tw_error_clear(tw_error *error);
+/// Fills in what a callback that failed with `status` left out, and keeps it on one line.
+void tw_error_complete(tw_error *error, tw_status status, const char *who);
 /// Puts text in front of the message: `video/db: no such folder`.
 void tw_error_prefix(tw_error *error, const char *format, ...) TW_PRINTF(2, 3);
 

@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 
 struct tw_backend {
-  const tw_backend_ops *ops;
+  tw_backend_ops ops;
   void *self;
   bool serial;
   atomic_bool is_open;
@@ -38,11 +38,15 @@ static tw_status make(const tw_backend_ops *ops, void *self, unsigned flags,
     status = tw_no_memory(error);
     goto fail;
   }
+  if (!ops->send) {
+    status = tw_fail(error, TW_EINVAL, "a backend needs the operation `send`");
+    goto fail;
+  }
   if (!init_mutex(&backend->mutex)) {
     status = tw_fail(error, TW_ENOMEM, "the system has no room for another mutex");
     goto fail;
   }
-  backend->ops = ops;
+  backend->ops = *ops;
   backend->self = self;
   backend->serial = (flags & TW_SERIAL) != 0;
   backend->kind = kind;
@@ -67,13 +71,13 @@ tw_backend *tw_backend_ref(tw_backend *backend) {
 
 static void close_now(tw_backend *backend) {
   atomic_store(&backend->is_open, false);
-  if (backend->ops->close) backend->ops->close(backend->self);
+  if (backend->ops.close) backend->ops.close(backend->self);
 }
 
 /* Routers end their uses before they let go, so that it is closed by now. */
 void tw_backend_unref(tw_backend *backend) {
   if (!backend || atomic_fetch_sub(&backend->refs, 1) != 1) return;
-  if (backend->ops->free) backend->ops->free(backend->self);
+  if (backend->ops.free) backend->ops.free(backend->self);
   pthread_mutex_destroy(&backend->mutex);
   tw_free(backend);
 }
@@ -87,19 +91,34 @@ static tw_status enter(tw_backend *backend, tw_error *error) {
 
 static void leave(tw_backend *backend) { pthread_mutex_unlock(&backend->mutex); }
 
+/* Callbacks always get an error to write to, also when the host that called wants none. */
+static tw_status open_now(tw_backend *backend, tw_error *error) {
+  tw_error unwanted;
+  if (!backend->ops.open) return TW_OK;
+  if (!error) error = &unwanted;
+  tw_error_clear(error);
+  tw_status status = backend->ops.open(backend->self, error);
+  if (status != TW_OK) tw_error_complete(error, status, "opening");
+  return status;
+}
+
 tw_status tw_backend_use(tw_backend *backend, tw_error *error) {
   tw_status status = enter(backend, error);
   if (status != TW_OK) return status;
-  if (!backend->uses && backend->ops->open) status = backend->ops->open(backend->self, error);
+  if (!backend->uses) status = open_now(backend, error);
   if (status == TW_OK && !backend->uses++) atomic_store(&backend->is_open, true);
   leave(backend);
   return status;
 }
 
 static tw_status flush_now(tw_backend *backend, uint64_t *lost, tw_error *error) {
-  if (!backend->ops->flush || !atomic_load(&backend->is_open)) return TW_OK;
-  tw_status status = backend->ops->flush(backend->self, lost, error);
+  tw_error unwanted;
+  if (!backend->ops.flush || !atomic_load(&backend->is_open)) return TW_OK;
+  if (!error) error = &unwanted;
+  tw_error_clear(error);
+  tw_status status = backend->ops.flush(backend->self, lost, error);
   if (status == TW_OK) *lost = 0;
+  else tw_error_complete(error, status, "flushing");
   atomic_fetch_add_explicit(&backend->lost, *lost, memory_order_relaxed);
   return status;
 }
@@ -128,7 +147,7 @@ static tw_status send_now(tw_backend *backend, tw_event *event, unsigned flags,
   if (!atomic_load_explicit(&backend->is_open, memory_order_relaxed)) {
     return tw_fail(error, TW_ECLOSED, "the backend is not open");
   }
-  return backend->ops->send(backend->self, event, flags, error);
+  return backend->ops.send(backend->self, event, flags, error);
 }
 
 tw_status tw_backend_send(tw_backend *backend, tw_event *event, unsigned flags,

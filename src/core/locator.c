@@ -5,20 +5,24 @@
 
 struct tw_locator {
   atomic_size_t refs;
-  const tw_locator_ops *ops;
+  tw_locator_ops ops;
   void *self;
 };
 
 tw_status tw_locator_new(const tw_locator_ops *ops, void *self, tw_locator **out,
                          tw_error *error) {
-  tw_locator *locator = tw_malloc(sizeof *locator);
   *out = NULL;
+  if (!ops->get) {
+    if (ops->free) ops->free(self);
+    return tw_fail(error, TW_EINVAL, "a locator needs the operation `get`");
+  }
+  tw_locator *locator = tw_malloc(sizeof *locator);
   if (!locator) {
     if (ops->free) ops->free(self);
     return tw_no_memory(error);
   }
   atomic_init(&locator->refs, 1);
-  locator->ops = ops;
+  locator->ops = *ops;
   locator->self = self;
   *out = locator;
   return TW_OK;
@@ -31,11 +35,11 @@ tw_locator *tw_locator_ref(tw_locator *locator) {
 
 void tw_locator_unref(tw_locator *locator) {
   if (!locator || atomic_fetch_sub(&locator->refs, 1) != 1) return;
-  if (locator->ops->free) locator->ops->free(locator->self);
+  if (locator->ops.free) locator->ops.free(locator->self);
   tw_free(locator);
 }
 
-tw_context *tw_locator_get(tw_locator *locator) { return locator->ops->get(locator->self); }
+tw_context *tw_locator_get(tw_locator *locator) { return locator->ops.get(locator->self); }
 
 /* ----------------------------------------------------------------- default */
 

@@ -6,14 +6,18 @@
 
 tw_status tw_processor_new(const char *name, const tw_processor_ops *ops, void *self,
                            tw_on_error on_error, tw_processor **out, tw_error *error) {
-  tw_processor *processor = tw_calloc(1, sizeof *processor);
   *out = NULL;
+  if (!ops->process) {
+    if (ops->free) ops->free(self);
+    return tw_fail(error, TW_EINVAL, "a processor needs the operation `process`");
+  }
+  tw_processor *processor = tw_calloc(1, sizeof *processor);
   if (!processor || !(processor->name = tw_strdup(name ? name : "processor"))) {
     tw_free(processor);
     if (ops->free) ops->free(self);
     return tw_no_memory(error);
   }
-  processor->ops = ops;
+  processor->ops = *ops;
   processor->self = self;
   processor->on_error = on_error;
   atomic_init(&processor->refs, 1);
@@ -28,7 +32,7 @@ tw_processor *tw_processor_ref(tw_processor *processor) {
 
 void tw_processor_unref(tw_processor *processor) {
   if (!processor || atomic_fetch_sub(&processor->refs, 1) != 1) return;
-  if (processor->ops->free) processor->ops->free(processor->self);
+  if (processor->ops.free) processor->ops.free(processor->self);
   tw_free(processor->name);
   tw_free(processor);
 }
@@ -61,10 +65,11 @@ static const tw_processor_kind *find_kind(const char *name, tw_error *error) {
 /* The kinds that ship are filters: they fail closed. */
 tw_status tw_processor_new_kind(const char *kind, const char *options, size_t len,
                                 tw_processor **out, tw_error *error) {
-  const tw_processor_kind *found = find_kind(kind, error);
   tw_event *event;
   void *self = NULL;
   *out = NULL;
+  if (!kind) return tw_fail(error, TW_EINVAL, "kind: NULL is no kind of processor");
+  const tw_processor_kind *found = find_kind(kind, error);
   if (!found) return TW_EINVAL;
   if (!options) options = "{}", len = 2;
   tw_status status = tw_event_parse(options, len, NULL, &event, error);

@@ -8,7 +8,7 @@
 
 /// Immutable but for the references.
 struct tw_processor {
-  const tw_processor_ops *ops;
+  tw_processor_ops ops;
   void *self;
   tw_on_error on_error;
   char *name; ///< owned

@@ -122,6 +122,7 @@ static bool reserve(void ***vector, size_t count, size_t *cap) {
 tw_status tw_router_add_processor(tw_router *router, tw_processor *processor, tw_error *error) {
   tw_change change = {0};
   tw_status status = TW_OK;
+  if (!processor) return tw_fail(error, TW_EINVAL, "NULL is no processor");
   tw_topology_lock();
   if (reserve((void ***)&router->processors, router->processor_count, &router->processor_cap)) {
     router->processors[router->processor_count++] = processor;
@@ -139,6 +140,10 @@ tw_status tw_router_add_processor(tw_router *router, tw_processor *processor, tw
 tw_status tw_router_set_route(tw_router *router, const tw_route_ops *ops, void *self,
                               tw_error *error) {
   tw_change change = {0};
+  if (!ops->route) {
+    if (ops->free) ops->free(self);
+    return tw_fail(error, TW_EINVAL, "a route needs the operation `route`");
+  }
   tw_route *route = new_shared(sizeof *route, ops->free, self, error);
   if (!route) return TW_ENOMEM;
   route->ops = *ops;
@@ -300,6 +305,7 @@ static tw_status add_port(tw_router *router, tw_port *port, tw_error *error) {
 /* `backend` or `child` is kept. */
 static tw_status add(tw_router *router, const char *name, tw_backend *backend, tw_router *child,
                      tw_error *error) {
+  if (!backend && !child) return tw_fail(error, TW_EINVAL, "NULL is no backend and no router");
   size_t len = strlen(name);
   tw_port *port = tw_malloc(sizeof *port + len + 1);
   if (!port) {

@@ -21,18 +21,6 @@ static void count(atomic_uint_fast64_t *counter) {
   atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
-/* Only what a reader needs when the callee fills in nothing. */
-static void clear(tw_error *error) {
-  error->code = TW_OK;
-  error->position = TW_NO_POSITION;
-  error->message[0] = '\0';
-}
-
-static void complete(tw_error *error, const char *who) {
-  if (error->code == TW_OK) error->code = TW_EINVAL;
-  if (!error->message[0]) tw_fail(error, error->code, "%s failed and gave no reason", who);
-}
-
 /* Observers get a copy: their edits go nowhere. */
 static void tell(const passage *p, const char *where, const char *name, const char *port,
                  const tw_event *event, const tw_error *error) {
@@ -49,11 +37,12 @@ static void pass(const passage *p, tw_event *event, size_t from);
 
 static void send_to_backend(const passage *p, const tw_port *port, const tw_event *event) {
   tw_error error;
-  clear(&error);
+  tw_error_clear(&error);
   tw_event copy = tw_event_fork(event);
   ++*p->reached;
-  if (tw_backend_send(port->backend, &copy, p->flags, &error) != TW_OK) {
-    complete(&error, "the backend");
+  tw_status status = tw_backend_send(port->backend, &copy, p->flags, &error);
+  if (status != TW_OK) {
+    tw_error_complete(&error, status, "the backend");
     tell(p, "backend", NULL, port->name, event, &error);
   }
   tw_event_end(&copy);
@@ -80,8 +69,9 @@ static void send_to_router(const passage *up, const tw_port *port, const tw_even
 
 /* ------------------------------------------------------------------- route */
 
-static void fail_route(const passage *p, const tw_event *event, tw_error *error) {
-  complete(error, "the route");
+static void fail_route(const passage *p, const tw_event *event, tw_status status,
+                       tw_error *error) {
+  tw_error_complete(error, status, "the route");
   count(&p->way.router->failed);
   tell(p, "route", NULL, NULL, event, error);
 }
@@ -93,7 +83,7 @@ static bool choose(const passage *p, const tw_event *event, tw_port_set *set) {
   tw_targets targets = {p->plan, set, 0, TW_OK, &complaint};
   const tw_route *route = p->plan->route;
   tw_status status = TW_OK;
-  clear(&error);
+  tw_error_clear(&error);
   if (!tw_port_set_init(set, p->plan->port_count, &event->store->arena)) {
     status = tw_no_memory(&error);
   } else {
@@ -102,11 +92,11 @@ static bool choose(const passage *p, const tw_event *event, tw_port_set *set) {
     tw_event_end(&copy);
   }
   if (status != TW_OK) {
-    fail_route(p, event, &error);
+    fail_route(p, event, status, &error);
     return false;
   }
   if (targets.unknown != TW_OK) {
-    fail_route(p, event, &complaint);
+    fail_route(p, event, targets.unknown, &complaint);
     return targets.chosen > 0;
   }
   if (!targets.chosen) count(&p->way.router->unrouted);
@@ -134,7 +124,7 @@ static void deliver(const passage *p, const tw_event *event) {
 static bool recover(const passage *p, const tw_processor *processor, tw_event *event,
                     tw_error *error) {
   tw_router *router = p->way.router;
-  complete(error, "the processor");
+  tw_error_complete(error, TW_EINVAL, "the processor");
   count(&router->failed);
   tell(p, "processor", processor->name, NULL, event, error);
   switch (processor->on_error) {
@@ -161,7 +151,7 @@ static void spread(const passage *p, const tw_processor *processor, tw_split *sp
   if (!split->count) count(&p->way.router->dropped);
   for (uint32_t i = 0; i < split->count; i++) {
     tw_error error;
-    clear(&error);
+    tw_error_clear(&error);
     tw_event *piece = &split->pieces[i];
     bool has_id = tw_event_derive_id(piece, whole, i + 1, &error) == TW_OK;
     if (has_id || recover(p, processor, piece, &error)) pass(p, piece, from);
@@ -173,12 +163,16 @@ static bool apply(const passage *p, size_t index, tw_event *event) {
   const tw_processor *processor = p->plan->processors[index];
   bool goes_on = false;
   tw_error error;
-  clear(&error);
+  tw_error_clear(&error);
   tw_event saved = tw_event_fork(event);
   tw_split split = {.whole = &saved};
-  tw_verdict verdict = processor->ops->process(processor->self, event, &split, &error);
+  tw_verdict verdict = processor->ops.process(processor->self, event, &split, &error);
   if (verdict == TW_SPLIT && split.is_short) {
     tw_no_memory(&error);
+    verdict = TW_FAIL;
+  } else if (verdict > TW_FAIL) {
+    tw_fail(&error, TW_EINVAL, "the processor returned %u, which is no verdict",
+            (unsigned)verdict);
     verdict = TW_FAIL;
   }
   switch (verdict) {
@@ -204,6 +198,9 @@ static void pass(const passage *p, tw_event *event, size_t from) {
 
 /* -------------------------------------------------------------------- send */
 
+/* What processors leave behind in the store of a host's event, which may be sent any number
+   of times, adds up. When it outweighs the event, a copy goes instead. */
+
 tw_status tw_router_deliver(tw_router *router, const tw_event *event, unsigned flags,
                             uint64_t *reached, tw_error *error) {
   *reached = 0;
@@ -212,6 +209,8 @@ tw_status tw_router_deliver(tw_router *router, const tw_event *event, unsigned f
     tw_plan_leave(plan);
     return tw_fail(error, TW_ECLOSED, "the router is not open");
   }
+  tw_event *spare = NULL;
+  if (tw_event_is_bloated(event) && tw_event_copy(event, &spare, NULL) == TW_OK) event = spare;
   passage p = {.way = {NULL, "", router, plan->watcher},
                .plan = plan,
                .flags = flags,
@@ -220,6 +219,7 @@ tw_status tw_router_deliver(tw_router *router, const tw_event *event, unsigned f
   pass(&p, &copy, 0);
   tw_event_end(&copy);
   tw_plan_leave(plan);
+  tw_event_free(spare);
   return TW_OK;
 }
 

@@ -60,7 +60,7 @@ static int call_processor(lua_State *L) {
     return tw_lua_misuse(L, "event must be an event, not %s", tw_lua_describe(L, 2));
   tw_error error = {0};
   const tw_processor *processor = self->processor;
-  switch (processor->ops->process(processor->self, event, NULL, &error)) {
+  switch (processor->ops.process(processor->self, event, NULL, &error)) {
     case TW_PASS:
     case TW_SPLIT: return 0;
     case TW_DROP: lua_pushboolean(L, 0); return 1;
