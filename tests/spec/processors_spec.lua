@@ -7,7 +7,7 @@ local processors = tw.processors
 local function refusal(make, given)
   local ok, message = pcall(make, given)
   assert.is_false(ok, "nothing was raised")
-  local line, text = message:match "^tests/spec/processors_spec%.lua:(%d+): (.*)$"
+  local line, text = message:match "^.-tests/spec/processors_spec%.lua:(%d+): (.*)$"
   return text or message, tonumber(line)
 end
 
