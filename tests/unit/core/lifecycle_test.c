@@ -294,7 +294,7 @@ static void a_serial_backend_that_reaches_itself_fails_instead_of_waiting(void *
   probe a = {.name = "a", .log = &log, .inside = send_again, .context = router};
   tw_backend *backend;
   tw_backend_stats stats;
-  tw_backend_new(&probe_ops, &a, TW_SERIAL, &backend, NULL);
+  assert_int_equal(tw_backend_new(&probe_ops, &a, TW_SERIAL, &backend, NULL), TW_OK);
   tw_router_add_backend(router, "a", tw_backend_ref(backend), NULL);
   tw_router_set_observer(router, &note_observer, &log, NULL);
   tw_router_open(router, NULL);

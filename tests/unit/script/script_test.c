@@ -75,13 +75,6 @@ static size_t stored(tw_router *router) {
 #define HEAD "local tw = require 'tidewire'\n"
 #define OUT  "backends = { out = tw.backends.memory() }"
 
-/* Loading makes thousands of allocations, and the thread sanitizer is slow. */
-#ifdef __SANITIZE_THREAD__
-enum { STEP = 97 };
-#else
-enum { STEP = 1 };
-#endif
-
 /* Remembers the last failure. */
 typedef struct witness {
   tw_status code;
@@ -356,7 +349,7 @@ static void loading_survives_any_failing_allocation(void **state) {
   write_file("full.lua", FULL);
   size_t live = tw_oom_live();
   bool failed = true;
-  for (size_t n = 0; failed; n += STEP) {
+  for (size_t n = 0; failed; n++) {
     tw_script *script;
     tw_oom_fail_at(n);
     tw_status status = tw_script_load(path_of("full.lua"), &script, NULL);
