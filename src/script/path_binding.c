@@ -50,13 +50,13 @@ static int new_path(lua_State *L) {
 const tw_path *tw_lua_check_path(lua_State *L, const tw_lua *lua, int index) {
   bool is_path = lua_isuserdata(L, index) && tw_lua_has_mark(L, lua, index, TW_MARK_PATH);
   const tw_lua_path *self = is_path ? lua_touserdata(L, index) : NULL;
-  if (!self || !self->path) luaL_typeerror(L, index, "tidewire.path");
+  if (!self || !self->path) return luaL_typeerror(L, index, "tidewire.path"), NULL;
   return self->path;
 }
 
-static tw_event *check_view(lua_State *L, tw_lua *lua, tw_ref *from) {
+tw_event *tw_lua_check_view(lua_State *L, tw_lua *lua, tw_ref *from) {
   tw_event *event = tw_view_get(L, lua, 2, from);
-  if (!event) luaL_typeerror(L, 2, "event view");
+  if (!event) return luaL_typeerror(L, 2, "event view"), NULL;
   return event;
 }
 
@@ -68,7 +68,7 @@ static const char *path_text(lua_State *L) {
   return text;
 }
 
-static int raise_at_path(lua_State *L, const char *reason) {
+int tw_lua_path_raise(lua_State *L, const char *reason) {
   return tw_lua_raise(L, "%s: %s", path_text(L), reason);
 }
 
@@ -91,7 +91,7 @@ static tw_ref swap_root(tw_event *event, tw_ref root) {
   return old;
 }
 
-static bool find_from(tw_event *event, tw_ref from, const tw_path *path, tw_ref *value) {
+bool tw_lua_path_find(tw_event *event, tw_ref from, const tw_path *path, tw_ref *value) {
   tw_ref root = swap_root(event, from);
   bool found = tw_path_find(event, path, value);
   event->root = root;
@@ -106,18 +106,13 @@ static tw_status put_from(tw_event *event, tw_ref from, const tw_path *path, tw_
   return status;
 }
 
-typedef struct tw_matches {
-  tw_place *places; /* in the arena of the store */
-  size_t count;
-} tw_matches;
-
-static tw_matches match_from(lua_State *L, tw_event *event, tw_ref from, const tw_path *path) {
+tw_matches tw_lua_path_match(lua_State *L, tw_event *event, tw_ref from, const tw_path *path) {
   tw_matches matches = {0};
   tw_error error;
   tw_ref root = swap_root(event, from);
   tw_status status = tw_path_match(event, path, &matches.places, &matches.count, &error);
   event->root = root;
-  if (status) raise_at_path(L, error.message);
+  if (status) tw_lua_path_raise(L, error.message);
   return matches;
 }
 
@@ -160,7 +155,7 @@ static void assign_place(lua_State *L, tw_lua *lua, int index, tw_event *event,
     uint32_t depth = tw_view_depth_for(L, index, event, place->parent);
     status = tw_place_put(event, place, store_value(L, lua, index, depth, event), &error);
   }
-  if (status) raise_at_path(L, error.message);
+  if (status) tw_lua_path_raise(L, error.message);
 }
 
 /* ------------------------------------------------------------------------ methods */
@@ -170,10 +165,10 @@ static int path_get(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
   const tw_path *path = tw_lua_check_path(L, lua, 1);
   tw_ref from, value;
-  tw_event *event = check_view(L, lua, &from);
+  tw_event *event = tw_lua_check_view(L, lua, &from);
   if (path->has_wildcard)
-    return raise_at_path(L, "a path with wildcards has no one value; use map");
-  if (find_from(event, from, path, &value)) {
+    return tw_lua_path_raise(L, "a path with wildcards has no one value; use map");
+  if (tw_lua_path_find(event, from, path, &value)) {
     tw_view_push_value(L, lua, 2, event, value);
   } else if (path->count == 1 && path->steps[0].kind == TW_STEP_KEY) {
     lua_pushlstring(L, path->steps[0].key, path->steps[0].len);
@@ -186,12 +181,12 @@ static int path_get(lua_State *L) {
 
 static lua_Integer remove_matches(lua_State *L, tw_event *event, tw_ref from,
                                   const tw_path *path) {
-  tw_matches matches = match_from(L, event, from, path);
+  tw_matches matches = tw_lua_path_match(L, event, from, path);
   lua_Integer removed = 0;
   tw_error error;
   for (size_t i = 0; i < matches.count; i++) {
     if (!tw_place_stands(event, &matches.places[i])) continue;
-    if (tw_place_delete(event, &matches.places[i], &error)) raise_at_path(L, error.message);
+    if (tw_place_delete(event, &matches.places[i], &error)) tw_lua_path_raise(L, error.message);
     removed++;
   }
   return removed;
@@ -202,7 +197,7 @@ static int path_remove(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
   const tw_path *path = tw_lua_check_path(L, lua, 1);
   tw_ref from;
-  tw_event *event = check_view(L, lua, &from);
+  tw_event *event = tw_lua_check_view(L, lua, &from);
   lua_pushinteger(L, remove_matches(L, event, from, path));
   return 1;
 }
@@ -212,14 +207,14 @@ static void set_one(lua_State *L, tw_lua *lua, tw_event *event, tw_ref from,
   tw_error error;
   uint32_t depth = tw_view_depth(event, from) + path->count - 1;
   if (depth > event->store->limits.max_depth)
-    raise_at_path(L, "nested deeper than the limit of the event allows");
+    tw_lua_path_raise(L, "nested deeper than the limit of the event allows");
   tw_ref value = store_value(L, lua, 3, depth, event);
-  if (put_from(event, from, path, value, &error)) raise_at_path(L, error.message);
+  if (put_from(event, from, path, value, &error)) tw_lua_path_raise(L, error.message);
 }
 
 static lua_Integer set_matches(lua_State *L, tw_lua *lua, tw_event *event, tw_ref from,
                                const tw_path *path) {
-  tw_matches matches = match_from(L, event, from, path);
+  tw_matches matches = tw_lua_path_match(L, event, from, path);
   lua_Integer set = 0;
   for (size_t i = 0; i < matches.count; i++) {
     if (!tw_place_stands(event, &matches.places[i])) continue;
@@ -234,7 +229,7 @@ static int path_set(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
   const tw_path *path = tw_lua_check_path(L, lua, 1);
   tw_ref from;
-  tw_event *event = check_view(L, lua, &from);
+  tw_event *event = tw_lua_check_view(L, lua, &from);
   luaL_checkany(L, 3);
   lua_Integer set = 1;
   if (lua_isnil(L, 3)) set = remove_matches(L, event, from, path);
@@ -263,14 +258,14 @@ static int path_map(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
   const tw_path *path = tw_lua_check_path(L, lua, 1);
   tw_ref from;
-  tw_event *event = check_view(L, lua, &from);
+  tw_event *event = tw_lua_check_view(L, lua, &from);
   luaL_checkany(L, 3);
-  tw_matches matches = match_from(L, event, from, path);
+  tw_matches matches = tw_lua_path_match(L, event, from, path);
   lua_Integer mapped = 0;
   for (size_t i = 0; i < matches.count; i++) {
     if (!tw_place_stands(event, &matches.places[i])) continue;
     call_mapper(L, lua, event, &matches.places[i]);
-    event = check_view(L, lua, &from);
+    event = tw_lua_check_view(L, lua, &from);
     if (!unchanged(L) && tw_place_stands(event, &matches.places[i]))
       assign_place(L, lua, -1, event, &matches.places[i]);
     lua_settop(L, 3);

@@ -10,41 +10,12 @@
 
 /* -------------------------------------------------------------- arguments */
 
-static tw_event *check_view(lua_State *L, tw_lua *lua, tw_ref *from) {
-  tw_event *event = tw_view_get(L, lua, 2, from);
-  if (!event) luaL_typeerror(L, 2, "event view");
-  return event;
-}
-
-static int raise(lua_State *L, const tw_error *error) {
-  return tw_lua_raise(L, "%s: %s", luaL_tolstring(L, 1, NULL), error->message);
-}
-
-typedef struct matches {
-  tw_event *event;
-  tw_place *places; /* in the arena of the store */
-  size_t count;
-} matches;
-
-static matches match(lua_State *L, tw_lua *lua) {
-  const tw_path *path = tw_lua_check_path(L, lua, 1);
+/* What the method works on: a path at stack index 1, and a view at 2. */
+static tw_matches match(lua_State *L, tw_lua *lua, tw_event **event) {
   tw_ref from;
-  tw_error error;
-  matches found = {.event = check_view(L, lua, &from)};
-  tw_ref root = found.event->root;
-  found.event->root = from;
-  tw_status status = tw_path_match(found.event, path, &found.places, &found.count, &error);
-  found.event->root = root;
-  if (status) raise(L, &error);
-  return found;
-}
-
-static bool find(tw_event *event, tw_ref from, const tw_path *path, tw_ref *value) {
-  tw_ref root = event->root;
-  event->root = from;
-  bool found = tw_path_find(event, path, value);
-  event->root = root;
-  return found;
+  const tw_path *path = tw_lua_check_path(L, lua, 1);
+  *event = tw_lua_check_view(L, lua, &from);
+  return tw_lua_path_match(L, *event, from, path);
 }
 
 /* ------------------------------------------------------------------- text */
@@ -83,12 +54,11 @@ static int path_text(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
   const tw_path *path = tw_lua_check_path(L, lua, 1);
   tw_ref from, value;
-  tw_event *event = check_view(L, lua, &from);
+  tw_event *event = tw_lua_check_view(L, lua, &from);
   if (path->has_wildcard)
-    return tw_lua_raise(L, "%s: a path with wildcards has no one value; use rewrite",
-                        luaL_tolstring(L, 1, NULL));
+    return tw_lua_path_raise(L, "a path with wildcards has no one value; use rewrite");
   lua_pushnil(L);
-  if (!find(event, from, path, &value)) return 1;
+  if (!tw_lua_path_find(event, from, path, &value)) return 1;
   push_text(L, lua, event, value);
   return 2;
 }
@@ -133,7 +103,7 @@ static bool apply(lua_State *L, tw_event *event, const tw_place *place) {
     return tw_lua_raise(L, "path:rewrite: 'f' must return JSON text, false or nil, not a %s",
                         luaL_typename(L, -1));
   }
-  if (status) raise(L, &error);
+  if (status) tw_lua_path_raise(L, error.message);
   return true;
 }
 
@@ -145,7 +115,7 @@ static tw_event *push_replacement(lua_State *L, tw_lua *lua, tw_event *event,
   if (!lua_isfunction(L, 3)) return event;
   push_text(L, lua, event, place->value);
   lua_call(L, 2, 1);
-  return check_view(L, lua, &from); /* f may have ended it */
+  return tw_lua_check_view(L, lua, &from); /* f may have ended it */
 }
 
 /* path:rewrite(view, f) -> how many places changed. f(text, kind) returns JSON text to put
@@ -157,11 +127,12 @@ static int path_rewrite(lua_State *L) {
   if (!constant && !lua_isfunction(L, 3))
     return tw_lua_raise(L, "path:rewrite: 'f' must be a function, JSON text or false, not a %s",
                         luaL_typename(L, 3));
-  matches found = match(L, lua);
+  tw_event *event;
+  tw_matches found = match(L, lua, &event);
   for (size_t i = 0; i < found.count; i++) {
-    if (!tw_place_stands(found.event, &found.places[i])) continue;
-    found.event = push_replacement(L, lua, found.event, &found.places[i]);
-    changed += apply(L, found.event, &found.places[i]);
+    if (!tw_place_stands(event, &found.places[i])) continue;
+    event = push_replacement(L, lua, event, &found.places[i]);
+    changed += apply(L, event, &found.places[i]);
     lua_settop(L, 3);
   }
   lua_pushinteger(L, changed);
@@ -191,11 +162,11 @@ static int path_move(lua_State *L) {
   const tw_path *source = tw_lua_check_path(L, lua, 1);
   const tw_path *target = tw_lua_check_path(L, lua, 3);
   tw_ref from, value;
-  tw_event *event = check_view(L, lua, &from);
+  tw_event *event = tw_lua_check_view(L, lua, &from);
   tw_error error;
   if (source->has_wildcard || target->has_wildcard)
     return tw_lua_raise(L, "path:move: wildcards are not allowed");
-  bool found = find(event, from, source, &value);
+  bool found = tw_lua_path_find(event, from, source, &value);
   if (found && move(event, from, source, target, value, &error)) return tw_lua_fail(L, &error);
   lua_pushboolean(L, found);
   return 1;
@@ -216,13 +187,14 @@ static tw_status decode(tw_event *event, const tw_place *place, tw_error *error)
    the first of these was none */
 static int path_decode(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
-  matches found = match(L, lua);
+  tw_event *event;
+  tw_matches found = match(L, lua, &event);
   tw_error error, first;
   lua_Integer decoded = 0, invalid = 0;
   for (size_t i = 0; i < found.count; i++) {
-    if (!tw_place_stands(found.event, &found.places[i])) continue;
-    tw_status status = decode(found.event, &found.places[i], &error);
-    if (status == TW_ENOMEM) return raise(L, &error);
+    if (!tw_place_stands(event, &found.places[i])) continue;
+    tw_status status = decode(event, &found.places[i], &error);
+    if (status == TW_ENOMEM) return tw_lua_path_raise(L, error.message);
     if (status == TW_OK) decoded++;
     else if (status != TW_ETYPE && !invalid++) first = error;
   }
