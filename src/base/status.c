@@ -55,8 +55,6 @@ tw_status tw_fail_at(tw_error *error, tw_status code, size_t position, const cha
   return code;
 }
 
-tw_status tw_no_memory(tw_error *error) { return tw_fail(error, TW_ENOMEM, "out of memory"); }
-
 void tw_error_clear(tw_error *error) {
   error->code = TW_OK;
   error->position = TW_NO_POSITION;

@@ -9,8 +9,11 @@ tw_status tw_fail(tw_error *error, tw_status code, const char *format, ...) TW_P
 /// The same with a byte position.
 tw_status tw_fail_at(tw_error *error, tw_status code, size_t position, const char *format, ...)
     TW_PRINTF(4, 5);
-/// TW_ENOMEM with its message.
-tw_status tw_no_memory(tw_error *error);
+/// TW_ENOMEM with its message. Inline, so that analysers see that it never returns TW_OK.
+static inline tw_status tw_no_memory(tw_error *error) {
+  tw_fail(error, TW_ENOMEM, "out of memory");
+  return TW_ENOMEM;
+}
 /// Makes it an error without a reason, for a callback that may leave it so.
 void tw_error_clear(tw_error *error);
 /// Fills in what a callback that failed with `status` left out, and keeps it on one line.

@@ -63,6 +63,8 @@ static modifier take_length(packer *p) {
   return LENGTH_NONE;
 }
 
+/* Some of the types are one and the same, but not on every platform. */
+// NOLINTBEGIN(bugprone-branch-clone)
 static void pack_signed(packer *p, modifier length) {
   switch (length) {
     case LENGTH_HH: tw_builder_bool(p->b, va_arg(p->args, int) != 0); return;
@@ -87,6 +89,7 @@ static void pack_unsigned(packer *p, modifier length) {
   }
   tw_builder_raw(p->b, text, (size_t)snprintf(text, sizeof text, "%llu", value));
 }
+// NOLINTEND(bugprone-branch-clone)
 
 /* As printf has it: a negative precision is none, and a text ends at a NUL. */
 static const char *take_string(packer *p, bool has_precision, size_t *len) {

@@ -22,7 +22,10 @@ static tw_status wrong(const scanner *s, const char *what) {
                     (int)(s->len < 200 ? s->len : 200), s->text, what, s->at);
 }
 
-static char peek(const scanner *s) { return s->at < s->len ? s->text[s->at] : '\0'; }
+static char peek(const scanner *s) {
+  if (s->at == s->len) return '\0';
+  return s->text[s->at];
+}
 
 static tw_step *add_step(scanner *s, tw_step_kind kind) {
   tw_step *step = s->path->steps + s->path->count++;
@@ -117,7 +120,8 @@ size_t tw_path_scan_steps(size_t len) { return len / 2 + 1; }
 
 tw_status tw_path_scan(const char *text, size_t len, tw_path *path, char *keys,
                        tw_error *error) {
-  scanner s = {text, len, 0, keys, path, error};
+  scanner s = {.text = text, .len = len, .path = path, .error = error};
+  s.keys = keys;
   path->count = 0;
   path->has_wildcard = false;
   size_t clean = tw_utf8_check(text, len);

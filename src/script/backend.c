@@ -81,7 +81,7 @@ static void forget(lua_backend *self) {
 static tw_status gather(lua_backend *self, const tw_event *event, tw_error *error) {
   if (self->count == self->cap) {
     size_t cap = self->cap ? self->cap * 2 : 16;
-    tw_event **grown = tw_realloc(self->gathered, cap * sizeof *grown);
+    tw_event **grown = tw_realloc(self->gathered, cap * sizeof(tw_event *));
     if (!grown) return tw_no_memory(error);
     self->gathered = grown;
     self->cap = cap;

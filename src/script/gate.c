@@ -79,7 +79,7 @@ tw_gate *tw_gate_new(lua_State *L, tw_lua *lua) {
   lua_setmetatable(L, -2);
   luaL_ref(L, LUA_REGISTRYINDEX);
   tw_gate *gate = tw_calloc(1, sizeof *gate);
-  if (!gate) luaL_error(L, "out of memory");
+  if (!gate) return luaL_error(L, "out of memory"), NULL;
   *box = gate;
   atomic_init(&gate->refs, 1);
   atomic_init(&gate->owner, me());
@@ -216,7 +216,7 @@ lua_Integer tw_callback_hold(lua_State *L, tw_gate *gate, int index, int holds) 
 void *tw_callback_new(lua_State *L, tw_lua *lua, int index, int holds, size_t size) {
   lua_Integer key = tw_callback_hold(L, lua->gate, index, holds);
   tw_callback *callback = tw_calloc(1, size);
-  if (!callback) luaL_error(L, "out of memory");
+  if (!callback) return luaL_error(L, "out of memory"), NULL;
   *callback = (tw_callback){lua->gate, key};
   atomic_fetch_add_explicit(&lua->gate->refs, 1, memory_order_relaxed);
   return callback;

@@ -19,7 +19,9 @@ void tw_message_line(const char *text, char *out, size_t room) {
   size_t len = strcspn(text, "\n");
   if (len && text[len] == '\n' && text[len - 1] == ':') len--;
   if (len >= room) len = room - 1;
-  for (size_t i = 0; i < len; i++) out[i] = (unsigned char)text[i] < ' ' ? ' ' : text[i];
+  memcpy(out, text, len);
+  for (size_t i = 0; i < len; i++)
+    if ((unsigned char)out[i] < ' ') out[i] = ' ';
   out[len] = '\0';
 }
 

@@ -93,7 +93,7 @@ static int load_embedded(lua_State *L) {
 
 static void preload(lua_State *L, tw_lua *lua, const tw_embedded *module) {
   lua_pushlightuserdata(L, lua);
-  lua_pushlightuserdata(L, (void *)(uintptr_t)module);
+  lua_pushlightuserdata(L, (void *)module);
   lua_pushcclosure(L, load_embedded, 2);
   lua_setfield(L, -2, module->name);
 }

@@ -96,7 +96,7 @@ static void append_quoted(tw_path_text *path, const char *key, size_t len) {
   size_t used = 0;
   for (size_t i = 0; i < len && used < sizeof shown - 4; i++) {
     unsigned char c = (unsigned char)key[i];
-    shown[used++] = c < 0x20 || c == 0x7f ? '?' : key[i];
+    shown[used++] = (char)(c < 0x20 || c == 0x7f ? '?' : c);
   }
   append(path, "[\"", 2);
   append(path, shown, used);
