@@ -38,16 +38,16 @@ static int leave(lua_State *L) {
 static int resolve(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
   tw_handle *self = check_context(L, 1, "self");
+  tw_buffer *scratch = tw_lua_scratch(L, lua);
   tw_error error = {0};
   char *text;
   size_t len;
   if (tw_context_resolve(self->context, &text, &len, &error)) return tw_lua_fail(L, &error);
-  tw_buffer *scratch = &lua->scratch;
-  scratch->len = 0;
   bool copied = tw_buffer_append(scratch, text, len);
   tw_free(text);
   if (!copied) return luaL_error(L, "out of memory");
-  tw_lua_push_json(L, lua, scratch->data, len);
+  lua_pushlstring(L, scratch->data, len); /* out of the way of finalizers */
+  tw_lua_push_json(L, lua, lua_tostring(L, -1), len);
   return 1;
 }
 
@@ -92,8 +92,7 @@ static int next_entry(lua_State *L) {
 static int context_pairs(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
   tw_handle *self = check_context(L, 1, "self");
-  listing list = {&lua->scratch, false};
-  lua->scratch.len = 0;
+  listing list = {tw_lua_scratch(L, lua), false};
   tw_context_visit(self->context, add_entry, &list);
   if (list.failed) return luaL_error(L, "out of memory");
   lua_pushlightuserdata(L, lua);

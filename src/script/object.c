@@ -36,7 +36,7 @@ tw_handle *tw_handle_new(lua_State *L, tw_lua *lua, tw_class class_) {
   return handle;
 }
 
-tw_handle *tw_handle_test(lua_State *L, tw_lua *lua, int index, tw_class class_) {
+static tw_handle *handle_of(lua_State *L, tw_lua *lua, int index, tw_class class_) {
   tw_handle *handle = lua_type(L, index) == LUA_TUSERDATA ? lua_touserdata(L, index) : NULL;
   if (!handle || !lua_getmetatable(L, index)) return NULL;
   tw_class_push(L, lua, class_);
@@ -45,20 +45,32 @@ tw_handle *tw_handle_test(lua_State *L, tw_lua *lua, int index, tw_class class_)
   return same ? handle : NULL;
 }
 
+/* One that was finalized can still be met: finalizers run in any order. */
+static bool is_live(const tw_handle *handle) {
+  return handle->router || handle->tracker || handle->backend || handle->processor ||
+         handle->context || handle->locator;
+}
+
+tw_handle *tw_handle_test(lua_State *L, tw_lua *lua, int index, tw_class class_) {
+  tw_handle *handle = handle_of(L, lua, index, class_);
+  return handle && is_live(handle) ? handle : NULL;
+}
+
 tw_handle *tw_handle_check(lua_State *L, tw_lua *lua, int index, tw_class class_,
                            const char *name) {
   tw_handle *handle = tw_handle_test(L, lua, index, class_);
-  if (!handle)
-    tw_lua_misuse(L, "%s must be a %s, not %s", name, class_names[class_],
-                  tw_lua_describe(L, index));
-  return handle;
+  if (handle) return handle;
+  if (handle_of(L, lua, index, class_)) tw_lua_misuse(L, "%s is closed", name);
+  tw_lua_misuse(L, "%s must be a %s, not %s", name, class_names[class_],
+                tw_lua_describe(L, index));
+  return NULL;
 }
 
 tw_handle *tw_handle_check_tree(lua_State *L, tw_lua *lua, int index) {
   tw_handle *handle = tw_handle_test(L, lua, index, TW_CLASS_TRACKER);
-  if (!handle) handle = tw_handle_check(L, lua, index, TW_CLASS_ROUTER, "self");
-  if (!handle->router) tw_lua_misuse(L, "self is closed");
-  return handle;
+  if (handle) return handle;
+  if (handle_of(L, lua, index, TW_CLASS_TRACKER)) tw_lua_misuse(L, "self is closed");
+  return tw_handle_check(L, lua, index, TW_CLASS_ROUTER, "self");
 }
 
 /* A field is a method, or what the getter of that name gives. */
@@ -131,7 +143,12 @@ const char *tw_lua_check_json(lua_State *L, tw_lua *lua, int index, const char *
 const char *tw_lua_check_name(lua_State *L, int index) {
   if (lua_type(L, index) != LUA_TSTRING)
     tw_lua_misuse(L, "name must be a string, not %s", tw_lua_describe(L, index));
-  return lua_tostring(L, index);
+  size_t len;
+  const char *name = lua_tolstring(L, index, &len);
+  const char *odd = memchr(name, '\0', len);
+  if (odd)
+    tw_lua_misuse(L, "name must not hold a NUL, but byte %d is one", (int)(odd - name) + 1);
+  return name;
 }
 
 tw_buffer tw_lua_take_scratch(tw_lua *lua) {
