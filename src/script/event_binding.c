@@ -13,7 +13,7 @@ static int make_event(lua_State *L) {
   tw_ref ref;
   size_t len;
   tw_event *event = tw_view_get(L, lua, 1, &ref);
-  if (event && ref == event->root) {
+  if (event && ref == event->root && !tw_event_is_array(event, ref)) {
     return tw_view_push_copy(L, lua, event, &error) ? tw_lua_fail(L, &error) : 1;
   }
   if (lua_type(L, 1) == LUA_TSTRING) {

@@ -67,7 +67,7 @@ static int add_backend(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
   lua_settop(L, 3);
   tw_handle *self = tw_handle_check_tree(L, lua, 1);
-  const char *name = luaL_checkstring(L, 2);
+  const char *name = tw_lua_check_name(L, 2);
   int holds = push_holds(L, 1, "backends");
   tw_error error = {0};
   tw_status status = add_to(L, lua, self->router, name, holds, &error);
@@ -121,41 +121,45 @@ static int open_router(lua_State *L) {
   return tw_lua_result(L, status, &error);
 }
 
-/* Nothing in here raises: the scratch buffer and an event of ours are under way. */
-static tw_status send_text(tw_handle *self, tw_lua *lua, unsigned flags, tw_error *error) {
-  tw_event *event;
-  tw_status status =
-      tw_event_parse(lua->scratch.data, lua->scratch.len, &lua->limits, &event, error);
-  if (status) return status;
-  status = tw_router_send(self->router, event, flags, error);
-  tw_event_free(event);
-  return status;
-}
-
+/* Nothing in here raises: an event of ours may be under way. */
 static tw_status send_nested(lua_State *L, tw_lua *lua, tw_handle *self, const tw_event *event,
                              unsigned flags, tw_error *error) {
   lua_State *outer = tw_gate_into_nested(lua->gate, L, error);
   if (!outer) return error->code;
   tw_status status = open_tree(self, error);
-  if (status == TW_OK && event) status = tw_router_send(self->router, event, flags, error);
-  else if (status == TW_OK) status = send_text(self, lua, flags, error);
+  if (status == TW_OK) status = tw_router_send(self->router, event, flags, error);
   tw_gate_leave_nested(lua->gate, outer);
   return status;
 }
 
-/* router:send(event or table, more) */
+/* The event that the view at `index` stands for; NULL when its JSON has to be sent. */
+static const tw_event *whole_event(lua_State *L, tw_lua *lua, int index) {
+  tw_ref ref;
+  const tw_event *event = tw_view_get(L, lua, index, &ref);
+  if (!event || ref != event->root) return NULL;
+  if (tw_event_is_array(event, ref)) tw_lua_misuse(L, "event must be an object, not a list");
+  return event;
+}
+
+/* router:send(event or table, more). The text of a table is an event before anything of Lua
+   runs: backends that are opened by the first event may use the scratch buffer. */
 static int send_event(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
   tw_handle *self = tw_handle_check_tree(L, lua, 1);
   if (lua_isnoneornil(L, 2)) tw_lua_misuse(L, "event must be an event or a table, not nil");
-  tw_ref ref;
-  size_t len;
-  const tw_event *event = tw_view_get(L, lua, 2, &ref);
-  if (event && ref != event->root) event = NULL;
-  if (!event) tw_lua_check_json(L, lua, 2, "event", &len);
+  const tw_event *event = whole_event(L, lua, 2);
   unsigned flags = lua_toboolean(L, 3) ? TW_MORE : 0;
+  tw_event *made = NULL;
   tw_error error = {0};
-  tw_status status = send_nested(L, lua, self, event, flags, &error);
+  tw_status status = TW_OK;
+  if (!event) {
+    size_t len;
+    const char *json = tw_lua_check_json(L, lua, 2, "event", &len);
+    status = tw_event_parse(json, len, &lua->limits, &made, &error);
+    event = made;
+  }
+  if (status == TW_OK) status = send_nested(L, lua, self, event, flags, &error);
+  if (made) tw_event_free(made);
   if (status && !error.code) tw_fail(&error, status, "%s", tw_status_name(status));
   return tw_lua_result(L, status, &error);
 }
@@ -276,12 +280,12 @@ int tw_lua_finalize_tree(lua_State *L) {
   lua_pcall(L, 2, 0, 0);
   lua_settop(L, 1);
   lua_State *outer = tw_gate_into(lua->gate, L);
-  tw_router *router = self->router;
-  self->router = NULL;
-  if (!self->tracker) tw_router_unref(router);
+  tw_handle gone = *self;
+  *self = (tw_handle){0}; /* a finalizer after this one may still call it */
+  if (!gone.tracker) tw_router_unref(gone.router);
   else {
-    if (self->made) tw_flush(self->tracker, NULL);
-    tw_tracker_unref(self->tracker);
+    if (gone.made) tw_flush(gone.tracker, NULL);
+    tw_tracker_unref(gone.tracker);
   }
   tw_gate_leave(lua->gate, outer);
   return 0;

@@ -27,9 +27,7 @@ static int new_tracker(lua_State *L) {
 }
 
 static tw_handle *check_tracker(lua_State *L, int index, const char *name) {
-  tw_handle *self = tw_handle_check(L, tw_lua_self(L), index, TW_CLASS_TRACKER, name);
-  if (!self->tracker) tw_lua_misuse(L, "%s is closed", name);
-  return self;
+  return tw_handle_check(L, tw_lua_self(L), index, TW_CLASS_TRACKER, name);
 }
 
 /* ------------------------------------------------------------------- emit */
