@@ -15,6 +15,7 @@
 #include "script/message.h"
 #include "script/module.h"
 #include "script/object.h"
+#include "script/print.h"
 #include "script/search.h"
 
 /* Linked into the command and the library, but not into the module for Lua programs, where
@@ -52,6 +53,7 @@ typedef struct preparing {
 static int prepare(lua_State *L) {
   preparing *to = lua_touserdata(L, 1);
   luaL_openlibs(L);
+  tw_print_setup(L);
   preload_cjson(L);
   tw_search_setup(L, to->path);
   to->script->gate = tw_module_open(L, true);

@@ -35,6 +35,22 @@ describe("tidewire run", function()
     assert.equal('{"n":1}\n{"n":2}\n', folder:read "out.ndjson")
   end)
 
+  it("keeps_standard_output_for_events_and_shows_on_standard_error_what_scripts_print", function()
+    folder:write(
+      "prints.lua",
+      [[
+      local tw = require "tidewire"
+      print("loading", 1, nil, tw.null)
+      return tw.router {
+        processors = { function(event) print(event) end },
+        backends = { out = tw.backends.stdout {} },
+      }]]
+    )
+    local got = run("--quiet prints.lua", '{"a":1}\n')
+    assert.equal('{"a":1}\n', got.out)
+    assert.equal('loading\t1\tnil\tnull\n{"a":1}\n', got.err)
+  end)
+
   it("is_done_at_once_with_empty_input", function()
     local got = run("--json copy.lua", "")
     assert.equal(0, got.status)

@@ -1,0 +1,27 @@
+/* As Lua's own print, but the line is written whole: others write to standard error, too. */
+#include "script/print.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+
+static int print(lua_State *L) {
+  int count = lua_gettop(L);
+  luaL_Buffer line;
+  luaL_buffinit(L, &line);
+  for (int i = 1; i <= count; i++) {
+    if (i > 1) luaL_addchar(&line, '\t');
+    luaL_tolstring(L, i, NULL);
+    luaL_addvalue(&line);
+  }
+  luaL_addchar(&line, '\n');
+  luaL_pushresult(&line);
+  size_t len;
+  const char *text = lua_tolstring(L, -1, &len);
+  fwrite(text, 1, len, stderr);
+  return 0;
+}
+
+void tw_print_setup(lua_State *L) {
+  lua_pushcfunction(L, print);
+  lua_setglobal(L, "print");
+}
