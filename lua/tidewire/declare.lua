@@ -57,6 +57,38 @@ function M.fields(where, declared, known, later)
   end
 end
 
+local STRICTNESS = { pass = 1, drop = 2, dead_letter = 3 }
+M.ON_ERROR = STRICTNESS
+
+--- Whichever of two `on_error` lets less through.
+function M.stricter(a, b)
+  return STRICTNESS[b] > STRICTNESS[a] and b or a
+end
+
+--- What an entry of a list of processors declares for its failures: itself, or the processor
+-- that it wraps, whichever lets less through; nil when neither does.
+function M.on_error_of(entry)
+  if type(entry) ~= "table" then
+    return nil
+  end
+  local own, inner = entry.on_error, M.on_error_of(rawget(entry, 1))
+  return own and inner and M.stricter(own, inner) or own or inner
+end
+
+--- Whether the last item is what `require` returns behind a module: `{ require "a" }` holds
+-- the module and the name of its file.
+function M.is_loader_data(list, count)
+  if count < 2 or type(list[count]) ~= "string" then
+    return false
+  end
+  for _, module in pairs(package.loaded) do
+    if rawequal(module, list[count - 1]) then
+      return true
+    end
+  end
+  return false
+end
+
 --- Raises unless `value` is nil or of a type.
 function M.optional(where, value, wanted)
   if value ~= nil and type(value) ~= wanted then

@@ -25,22 +25,22 @@ function per_coroutine:get()
 end
 
 --- Makes `context` hold in a coroutine, by default the running one.
-function per_coroutine:set(context, thread)
+per_coroutine.set = core.entry(function(self, context, thread)
   if core.class(context) ~= "context" then
     declare.misuse("set: context must be made with tidewire.context(), not %s", declare.describe(context))
   end
   check_thread("set", thread)
   self.contexts[thread or coroutine.running()] = context
-end
+end)
 
 --- Hands a copy of the running coroutine's contexts to another one.
-function per_coroutine:copy_to(thread)
+per_coroutine.copy_to = core.entry(function(self, thread)
   if thread == nil then
     declare.misuse "copy_to: coroutine must be a coroutine, not nil"
   end
   check_thread("copy_to", thread)
   self.contexts[thread] = self:get():copy()
-end
+end)
 
 return {
   default = core.new_default_locator,

@@ -19,7 +19,6 @@ M.must = must
 -- ------------------------------------------------------------ processors
 
 local ENTRY_FIELDS = { "name", "on_error" }
-local ON_ERROR = { pass = true, drop = true, dead_letter = true }
 
 --- What is called for an entry: the entry, or its first item.
 local function function_of(entry)
@@ -44,7 +43,7 @@ local function check_entry(where, entry)
     declare.optional(where .. ": name", entry.name, "string")
   end
   local on_error = entry.on_error
-  if on_error ~= nil and not ON_ERROR[on_error] then
+  if on_error ~= nil and not declare.ON_ERROR[on_error] then
     misuse('%s: on_error must be "pass", "drop" or "dead_letter", not %s', where, tostring(on_error))
   end
 end
@@ -62,9 +61,11 @@ local function add_processor(self, entry, where)
   local name, on_error
   if type(entry) == "table" then
     check_entry(where, entry)
-    name, on_error = entry.name, entry.on_error
+    name, on_error = entry.name or type(f) == "table" and f.name, declare.on_error_of(entry)
     if core.class(f) == "processor" and (name or on_error) then
-      misuse("%s: a processor of this kind takes name and on_error among its options", where)
+      misuse("%s: a shipped filter has no other name or on_error; what it fails on, it drops", where)
+    elseif entry.on_error == "pass" and on_error ~= "pass" then
+      misuse('%s: on_error = "pass" would undo the "%s" of the processor in it', where, on_error)
     end
   end
   name = type(name) == "string" and name or core.where(f) or "processor"
@@ -78,6 +79,9 @@ local function add_processors(self, where, list)
     if math.type(key) ~= "integer" or key < 1 or key > count then
       misuse("%s: processors must be a list, but it has the key '%s'", where, tostring(key))
     end
+  end
+  if count > 0 and declare.is_loader_data(list, count) then
+    count = count - 1
   end
   for i = 1, count do
     add_processor(self, list[i], ("%s: processors[%d]"):format(where, i))
@@ -206,9 +210,9 @@ end
 
 --- Adds to a class what routers and trackers share.
 function M.extend(class)
-  class.methods.register_processor = register_processor
-  class.methods.register_backend = register_backend
-  class.methods.get_backend = get_backend
+  class.methods.register_processor = core.entry(register_processor)
+  class.methods.register_backend = core.entry(register_backend)
+  class.methods.get_backend = core.entry(get_backend)
   class.getters.backends = backends
   class.getters.processors = processors
   class.meta.__close = close

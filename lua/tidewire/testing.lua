@@ -208,15 +208,15 @@ end
 -- list of `{ name, run }`. `run()` raises the difference. `given` and `expect` are an event
 -- (table or JSON text) or a list of events; `expect = {}` is for none. A case may have a
 -- `processor` of its own, and `fails = "part of the message"` when it is to fail.
-function M.cases(list)
+M.cases = core.entry(function(list)
   if type(list) ~= "table" or type(list.cases) ~= "table" then
-    error("cases: 'list' must be a table with a list 'cases'", 2)
+    core.misuse "cases: 'list' must be a table with a list 'cases'"
   end
   local tests = {}
   for i, case in ipairs(list.cases) do
     local problem = case_problem(case, list.processor)
     if problem then
-      error(("cases: case %d %s"):format(i, problem), 2)
+      core.misuse(("cases: case %d %s"):format(i, problem))
     end
     tests[i] = {
       name = case[1],
@@ -226,6 +226,6 @@ function M.cases(list)
     }
   end
   return tests
-end
+end)
 
 return M

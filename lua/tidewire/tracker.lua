@@ -67,18 +67,18 @@ end
 
 --- Enters a context and returns a value that leaves it when it is closed; or, with a
 -- function, calls that inside of it and returns its results. Left also on an error.
-function class.methods:context(name, fields, f, ...)
+class.methods.context = core.entry(function(self, name, fields, f, ...)
   if f == nil then
     return enter(self, name, fields)
   end
   declare.optional_function("context: function", f)
   local _ <close> = enter(self, name, fields)
   return f(...)
-end
+end)
 
-function class.methods:resolve_context()
+class.methods.resolve_context = core.entry(function(self)
   return tree.must(located_context(self):resolve())
-end
+end)
 
 class.getters.located_context = located_context
 

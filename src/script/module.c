@@ -42,10 +42,15 @@ static int class_of(lua_State *L) {
   return 0;
 }
 
+static int end_entry(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  return lua_gettop(L);
+}
+
 static int call_entry(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_insert(L, 1);
-  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  lua_callk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, end_entry); /* what it calls may yield */
   return lua_gettop(L);
 }
 

@@ -205,6 +205,44 @@ describe("redact", function()
   end)
 end)
 
+describe("a redactor that fails", function()
+  local p = tw.processors
+  local digest = tw.hmac_sha256
+
+  before_each(function()
+    tw.hmac_sha256 = function()
+      error "no digest"
+    end
+  end)
+  after_each(function()
+    tw.hmac_sha256 = digest
+  end)
+
+  local redact = p.redact { paths = { "a" }, with = "hash", key = "k" }
+  local function always()
+    return true
+  end
+  local wrapped = {
+    ["with a name of its own"] = { redact, name = "mine" },
+    ["in a when"] = p.when(always, { redact, name = "mine" }),
+    ["in a chain"] = p.chain { redact, name = "mine" },
+    ["in a chain with a name"] = { p.chain(redact), name = "mine" },
+  }
+  for how, processor in pairs(wrapped) do
+    it("drops the event also " .. how, function()
+      local out, failures = testing.run(processor, [[{"a":"secret"}]])
+      assert.are.same({}, out)
+      assert.matches("no digest", failures[1])
+    end)
+  end
+
+  it("cannot be made to pass the event on", function()
+    local ok, message = pcall(tw.router, { processors = { { redact, on_error = "pass" } } })
+    assert.is_false(ok)
+    assert.matches('on_error = "pass" would undo the "drop" of the processor in it', message)
+  end)
+end)
+
 describe("hmac_sha256", function()
   -- RFC 4231, test cases 1 and 2
   it("gives the digests of RFC 4231", function()

@@ -629,3 +629,102 @@ describe("close", function()
     assert.are.equal(1, closed)
   end)
 end)
+
+describe("an event that is sent", function()
+  it("is what it was, whatever a backend does when the event opens it", function()
+    local got = {}
+    local router = tw.router {
+      backends = {
+        out = {
+          open = function()
+            tw.encode { other = "text" }
+          end,
+          send = function(_, event)
+            got[#got + 1] = tostring(event)
+          end,
+        },
+      },
+    }
+    assert(router:send { name = "a" })
+    assert.are.same({ '{"name":"a"}' }, got)
+  end)
+
+  it("is an object", function()
+    local list = tw.decode "[1]"
+    local router = tw.router {}
+    local ok, message = pcall(router.send, router, list)
+    assert.is_false(ok)
+    assert.matches("event must be an object, not a list", message)
+    ok, message = pcall(tw.event, list)
+    assert.is_false(ok)
+    assert.matches("an event is an object, not a list or a scalar", message)
+  end)
+end)
+
+describe("a name", function()
+  local router = tw.router {}
+  local tracker = tw.tracker {}
+  local uses = {
+    { "of an event", tracker.emit, tracker, "a\0b" },
+    { "of a context", tracker.enter_context, tracker, "a\0b" },
+    { "of a backend", router.register_backend, router, "a\0b", tw.backends.null() },
+    { "of a tracker", tw.register_tracker, tracker, "a\0b" },
+  }
+  for _, use in ipairs(uses) do
+    it(use[1] .. " with a NUL is refused, not cut", function()
+      local ok, message = pcall(table.unpack(use, 2))
+      assert.is_false(ok)
+      assert.matches("name must not hold a NUL, but byte 2 is one", message)
+    end)
+  end
+end)
+
+describe("what require gives", function()
+  local function module()
+    return function(event)
+      event.seen = true
+    end
+  end
+
+  it("in a list of processors is one processor, also with the file's name behind it", function()
+    package.preload["spec.seen"] = module
+    local memory = tw.backends.memory()
+    local router = tw.router { processors = { require "spec.seen" }, backends = { out = memory } }
+    assert.are.equal(1, #router.processors)
+    assert(router:send(tw.event "{}"))
+    tw.processors.chain(require "spec.seen")(tw.event "{}")
+    package.preload["spec.seen"], package.loaded["spec.seen"] = nil, nil
+    assert.are.equal('{"seen":true}', tostring(memory:get(1)))
+  end)
+
+  it("does not excuse other texts", function()
+    local ok, message = pcall(tw.router, { processors = { function() end, "redact" } })
+    assert.is_false(ok)
+    assert.matches("processors%[2%] is a string", message)
+  end)
+end)
+
+describe("the position of a mistake is the caller's also behind a tail call:", function()
+  local mistakes = {
+    "tw.router { processors = { 1 } }",
+    "tw.processors.redact { wiht = 1 }",
+    "tw.processors.set {}",
+    "tw.processors.chain(1)",
+    "tw.processors.when(1)",
+    "tw.router({}):register_processor(1)",
+    "tw.router({}):register_backend('a', 1)",
+    "tw.router({}):get_backend 'a'",
+    "tw.tracker({}):context(1)",
+    "tw.locators.coroutine():set(1)",
+    "tw.locators.coroutine():copy_to(1)",
+    "require('tidewire.testing').cases {}",
+  }
+  for _, mistake in ipairs(mistakes) do
+    it(mistake, function()
+      local chunk = assert(load("local tw = ...\nreturn " .. mistake, "@user.lua"))
+      local ok, message = pcall(chunk, tw)
+      assert.is_false(ok)
+      assert.matches("^user.lua:2: ", message)
+    end)
+  end
+end)

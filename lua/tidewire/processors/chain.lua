@@ -5,6 +5,7 @@
 
 local tw = require "tidewire"
 local core = require "tidewire.core"
+local declare = require "tidewire.declare"
 local flow = require "tidewire.processors.flow"
 local options = require "tidewire.processors.options"
 
@@ -29,13 +30,16 @@ local function run(steps, at, event)
   return replaced
 end
 
-return function(...)
-  local steps = { ... }
+return core.entry(function(...)
+  local steps, count = { ... }, select("#", ...)
+  if declare.is_loader_data(steps, count) then
+    steps[count], count = nil, count - 1
+  end
   if #steps == 0 then
     core.misuse "chain: needs at least one processor"
   end
   local on_error = "pass"
-  for i = 1, select("#", ...) do
+  for i = 1, count do
     local problem = flow.processor_problem(steps[i])
     if problem then
       core.misuse(("chain: argument %d %s"):format(i, problem))
@@ -46,4 +50,4 @@ return function(...)
   return options.processor("chain", function(event)
     return run(steps, 1, event)
   end, nil, on_error)
-end
+end)

@@ -2,15 +2,11 @@
 
 local tw = require "tidewire"
 local core = require "tidewire.core"
+local declare = require "tidewire.declare"
 
 local M = {}
 
-local STRICTNESS = { pass = 1, drop = 2, dead_letter = 3 }
-
---- Whichever of two `on_error` lets less through.
-function M.stricter(a, b)
-  return STRICTNESS[b] > STRICTNESS[a] and b or a
-end
+M.stricter = declare.stricter
 
 --- What keeps a value from being a processor, or nil.
 function M.processor_problem(value)
@@ -31,7 +27,7 @@ function M.on_error_of(processor)
   if core.class(M.function_of(processor)) == "processor" then
     return "drop"
   end
-  return type(processor) == "table" and processor.on_error or "pass"
+  return declare.on_error_of(processor) or "pass"
 end
 
 --- Whether a processor's result is a list of events, as a router sees it: marked as one by

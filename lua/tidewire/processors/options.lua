@@ -126,19 +126,19 @@ end
 -- `declared` maps each option to its type: a Lua type's name, or "list" for a list of strings.
 -- `positional`, when given, says what the table's own items are, such as "path".
 function M.constructor(name, declared, build, positional)
-  return function(given)
+  return core.entry(function(given)
     local processor, message = try(declared, positional, build, given)
     if not processor then
       raise_at_user(name, message)
     end
     return processor
-  end
+  end)
 end
 
 --- A function `{ [path] = value } -> processor`: the table holds fields, and no options.
 -- `build` gets the fields as a list of `{ path, value }`, in ascending order of path.
 function M.fields(name, build)
-  return function(given)
+  return core.entry(function(given)
     if type(given) ~= "table" or next(given) == nil then
       raise_at_user(name, "needs a table with at least one field")
     end
@@ -155,7 +155,7 @@ function M.fields(name, build)
       raise_at_user(name, message)
     end
     return processor
-  end
+  end)
 end
 
 local callable = {

@@ -4,7 +4,7 @@ local core = require "tidewire.core"
 local flow = require "tidewire.processors.flow"
 local options = require "tidewire.processors.options"
 
-return function(predicate, processor)
+return core.entry(function(predicate, processor)
   if type(predicate) ~= "function" then
     core.misuse(("when: 'predicate' must be a function, not a %s"):format(type(predicate)))
   end
@@ -18,4 +18,4 @@ return function(predicate, processor)
       return f(event)
     end
   end, nil, flow.on_error_of(processor))
-end
+end)
