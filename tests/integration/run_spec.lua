@@ -230,6 +230,7 @@ describe("tidewire run", function()
       folder:write("go.sh", feed .. settings .. " " .. command.words("run " .. arguments .. " copy.lua"))
       return select(2, folder:shell "script -qec 'sh go.sh' /dev/null")
     end
+    if folder:shell "script -qec true /dev/null" ~= 0 then pending "the system gives no terminals here" end
     local seen = on_terminal("TERM=xterm NO_COLOR=", "")
     assert.truthy(seen:find("\r\x1b[K1 read, 0 rejected, ", 1, true))
     assert.truthy(seen:find("\x1b[33m", 1, true))
