@@ -1,8 +1,14 @@
 /* box.c: finding members of an edited object, and how deep an event nests.
  *
- * A box of many members that is searched again and again gets a hash table of its slots. It
- * lives until a slot moves; appending keeps it while it has room. */
+ * A box of many members that is searched again and again gets a hash table. An entry tells
+ * the key's node and where its slot was. Removals move slots, each by one: so the slot is
+ * looked for as many places around as there were removals since (`drift`), and the table is
+ * made anew when these are many. A removal at either end moves no other slot. Entries of
+ * removed keys stay; their slots are not found. */
 #include "event/box.h"
+
+/* Linear searches that cost about as much as making the table. */
+enum { PATIENCE = 16 };
 
 static bool same_key(tw_store *store, tw_ref a, tw_ref b) {
   size_t a_len, b_len;
@@ -11,19 +17,19 @@ static bool same_key(tw_store *store, tw_ref a, tw_ref b) {
   return a_key && b_key && a_len == b_len && memcmp(a_key, b_key, a_len) == 0;
 }
 
-/* Of equal keys the later slot replaces the earlier, as the last is read. */
-static bool index_slot(tw_store *store, tw_box *box, uint32_t slot) {
+/* Of equal keys the later slot replaces the earlier, as the last is read.
+   @param[out] again  the key was there. @return false without memory */
+static bool index_slot(tw_store *store, tw_box *box, uint32_t slot, bool *again) {
   size_t len;
   tw_ref key = box->slots[slot].key;
   const char *bytes = tw_node_string(store, key, &len);
   if (!bytes) return false;
   uint32_t at = tw_memo_hash(bytes, len) & box->mask;
-  for (; box->index[at]; at = (at + 1) & box->mask) {
-    if (!same_key(store, key, box->slots[box->index[at] - 1].key)) continue;
-    box->unique = false;
-    break;
-  }
-  box->index[at] = slot + 1;
+  while (box->index[at].key && !same_key(store, key, box->index[at].key))
+    at = (at + 1) & box->mask;
+  *again = box->index[at].key != 0;
+  box->entries += !*again;
+  box->index[at] = (tw_entry){key, slot + box->shift};
   return true;
 }
 
@@ -38,6 +44,7 @@ static bool make_table(tw_store *store, tw_box *box) {
   if (!box->index) box->index = tw_store_alloc(store, size * sizeof *box->index);
   if (!box->index) return false;
   box->mask = size - 1;
+  box->entries = box->shift = box->drift = 0;
   memset(box->index, 0, size * sizeof *box->index);
   return true;
 }
@@ -45,23 +52,47 @@ static bool make_table(tw_store *store, tw_box *box) {
 static void build_index(tw_store *store, tw_box *box) {
   if (!make_table(store, box)) return;
   box->unique = box->indexed = true;
-  for (uint32_t i = 0; i < box->count && box->indexed; i++)
-    box->indexed = index_slot(store, box, i);
+  for (uint32_t i = 0; i < box->count && box->indexed; i++) {
+    bool again = false;
+    box->indexed = index_slot(store, box, i, &again);
+    box->unique &= !again;
+  }
   box->unique &= box->indexed;
 }
 
 void tw_box_moved(tw_box *box) {
+  if (box->indexed) box->walks = 0;
   box->indexed = false;
-  box->walks = 0;
+}
+
+/* The index is worth making anew at once. */
+static void outdate(tw_box *box) {
+  box->indexed = false;
+  box->walks = PATIENCE;
 }
 
 void tw_box_appended(tw_store *store, tw_box *box) {
+  bool again;
   if (!box->indexed) return;
-  box->indexed = box->count * 2 <= box->mask + 1 && index_slot(store, box, box->count - 1);
+  bool fits = (box->entries + 1) * 2 <= box->mask + 1;
+  if (!fits || !index_slot(store, box, box->count - 1, &again)) outdate(box);
 }
 
-/* Walks that an index must spare to be worth its making. */
-static uint32_t patience(const tw_box *box) { return TW_MEMO_WALKS + box->count / 64; }
+/* The shorter side moves. */
+void tw_box_remove(tw_box *box, uint32_t slot) {
+  uint32_t behind = --box->count - slot;
+  if (slot < behind) {
+    memmove(box->slots + 1, box->slots, slot * sizeof *box->slots);
+    box->slots++;
+    box->front++;
+    box->cap--;
+    box->shift++;
+  } else {
+    memmove(box->slots + slot, box->slots + slot + 1, behind * sizeof *box->slots);
+  }
+  box->drift += slot && behind;
+  if (box->indexed && box->drift > PATIENCE + box->count / 64) outdate(box);
+}
 
 /* From the end, where the last of equal keys is met first. */
 static uint32_t walk_box(const tw_store *store, const tw_box *box, const char *key,
@@ -72,17 +103,27 @@ static uint32_t walk_box(const tw_store *store, const tw_box *box, const char *k
   return 0;
 }
 
+/* @return the number, from 1, of the entry's slot; 0 when it was removed */
+static uint32_t slot_of(const tw_box *box, const tw_entry *entry) {
+  int64_t place = (int64_t)entry->place - box->shift, from = place - box->drift,
+          end = place + box->drift + 1;
+  if (from < 0) from = 0;
+  if (end > box->count) end = box->count;
+  for (; from < end; from++)
+    if (box->slots[from].key == entry->key) return (uint32_t)from + 1;
+  return 0;
+}
+
 uint32_t tw_box_search(tw_store *store, tw_box *box, const char *key, size_t len) {
   if (box->count < TW_MEMO_MEMBERS) return walk_box(store, box, key, len);
-  if (!box->indexed && ++box->walks > patience(box)) build_index(store, box);
+  if (!box->indexed && ++box->walks > PATIENCE) build_index(store, box);
   if (!box->indexed) return walk_box(store, box, key, len);
   uint32_t meta = tw_node_meta(TW_KIND_KEY, tw_key_hash(key, len));
   uint32_t at = tw_memo_hash(key, len) & box->mask;
-  for (; box->index[at]; at = (at + 1) & box->mask) {
-    tw_ref there = box->slots[box->index[at] - 1].key;
-    if (tw_key_equals(store->nodes + there, meta, key, len)) break;
-  }
-  return box->index[at];
+  for (; box->index[at].key; at = (at + 1) & box->mask)
+    if (tw_key_equals(store->nodes + box->index[at].key, meta, key, len))
+      return slot_of(box, &box->index[at]);
+  return 0;
 }
 
 uint32_t tw_event_depth(const tw_event *event, tw_ref value) {

@@ -21,9 +21,11 @@ static inline uint32_t tw_box_find(tw_store *store, tw_box *box, const char *key
   return tw_box_search(store, box, key, len);
 }
 
-/// A slot was moved or removed: the index is out of date.
+/// Slots were moved or removed: the index is out of date.
 void tw_box_moved(tw_box *box);
-/// A member was appended; keeps the index right.
+/// Removes one slot, whose key is in no other.
+void tw_box_remove(tw_box *box, uint32_t slot);
+/// A member with a new key was appended; keeps the index right.
 void tw_box_appended(tw_store *store, tw_box *box);
 
 /// How deep the value nests as it is now: 0 for a scalar, 1 for `{}`.

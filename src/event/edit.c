@@ -62,8 +62,9 @@ static tw_box *new_box(tw_store *store, const tw_box *like, uint32_t room) {
   *box = *like;
   box->slots = (tw_slot *)(box + 1);
   box->cap = room;
+  box->front = box->walks = 0;
   box->index = NULL;
-  tw_box_moved(box);
+  box->indexed = false;
   return box;
 }
 
@@ -114,12 +115,17 @@ static tw_box *copy_box(tw_store *store, const tw_box *old, uint64_t owner) {
   return box;
 }
 
+/* Uses what removals have left free at the front, where that is much. */
 static bool grow_slots(tw_store *store, tw_box *box) {
-  tw_slot *slots = tw_store_alloc(store, sizeof *slots * box->cap * 2);
+  uint32_t cap = box->cap + box->front, count = box->count;
+  bool roomy = box->front > count / 2;
+  tw_slot *slots = box->slots - box->front;
+  if (!roomy) slots = tw_store_alloc(store, sizeof *slots * (cap *= 2));
   if (!slots) return false;
-  memcpy(slots, box->slots, box->count * sizeof *slots);
+  memmove(slots, box->slots, count * sizeof *slots);
   box->slots = slots;
-  box->cap *= 2;
+  box->cap = cap;
+  box->front = 0;
   return true;
 }
 
@@ -164,12 +170,6 @@ static void remove_key(const tw_store *store, tw_box *box, const char *key, size
   }
   if (left < box->count) tw_box_moved(box);
   box->count = left;
-}
-
-static void remove_slot(tw_box *box, uint32_t slot) {
-  box->count--;
-  memmove(box->slots + slot, box->slots + slot + 1, (box->count - slot) * sizeof *box->slots);
-  tw_box_moved(box);
 }
 
 static tw_status too_deep(const tw_event *event, tw_error *error) {
@@ -245,7 +245,7 @@ tw_status tw_event_delete(tw_event *event, tw_ref object, const char *key, size_
                    key);
   box = own_box(event, object);
   if (!box) return tw_no_memory(error);
-  if (slot && box->unique) remove_slot(box, slot - 1);
+  if (slot && box->unique) tw_box_remove(box, slot - 1);
   else remove_key(event->store, box, key, len, 0);
   return TW_OK;
 }
@@ -288,7 +288,7 @@ tw_status tw_event_delete_at(tw_event *event, tw_ref array, uint32_t index, tw_e
     return tw_fail(error, TW_ENOENT, "there is no element %u in an array of %u", index, count);
   tw_box *box = own_box(event, array);
   if (!box) return tw_no_memory(error);
-  remove_slot(box, index);
+  tw_box_remove(box, index);
   return TW_OK;
 }
 

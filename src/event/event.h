@@ -51,6 +51,12 @@ typedef struct tw_slot {
   tw_ref value;
 } tw_slot;
 
+/// Of a box's index.
+typedef struct tw_entry {
+  tw_ref key; ///< 0: free
+  uint32_t place;
+} tw_entry;
+
 typedef struct tw_box {
   uint64_t owner; ///< token of the edits that may change it; all others copy it first
   tw_ref node;    ///< the container that it stands for
@@ -58,11 +64,15 @@ typedef struct tw_box {
   bool unique;   ///< known to hold no key twice
   uint64_t seen; ///< a bit for each key (tw_key_bit): one that is clear tells "not here"
   uint32_t count, cap;
-  tw_slot *slots;  ///< in the arena
-  uint32_t walks;  ///< linear searches since the index was right; many make it anew
-  bool indexed;    ///< the index is right
-  uint32_t *index; ///< hash table of slot numbers + 1; NULL: none yet
-  uint32_t mask;   ///< its size - 1
+  tw_slot *slots;   ///< in the arena
+  uint32_t front;   ///< slots free before them: left by removals at the front
+  uint32_t walks;   ///< linear searches since the index was right; many make it anew
+  bool indexed;     ///< the index is right
+  tw_entry *index;  ///< hash table; NULL: none yet
+  uint32_t mask;    ///< its size - 1
+  uint32_t entries; ///< of the table in use
+  uint32_t shift;   ///< what to take off an entry's place to have its slot
+  uint32_t drift;   ///< how far from there the slot may be
 } tw_box;
 
 /// An edited container's JSON text, kept until the next edit.
