@@ -65,7 +65,7 @@ tw_status tw_backend_new(const tw_backend_ops *ops, void *self, unsigned flags,
 }
 
 tw_backend *tw_backend_ref(tw_backend *backend) {
-  atomic_fetch_add_explicit(&backend->refs, 1, memory_order_relaxed);
+  if (backend) atomic_fetch_add_explicit(&backend->refs, 1, memory_order_relaxed);
   return backend;
 }
 

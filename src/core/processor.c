@@ -26,7 +26,7 @@ tw_status tw_processor_new(const char *name, const tw_processor_ops *ops, void *
 }
 
 tw_processor *tw_processor_ref(tw_processor *processor) {
-  atomic_fetch_add_explicit(&processor->refs, 1, memory_order_relaxed);
+  if (processor) atomic_fetch_add_explicit(&processor->refs, 1, memory_order_relaxed);
   return processor;
 }
 

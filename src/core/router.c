@@ -58,7 +58,7 @@ tw_status tw_router_new(tw_router **out, tw_error *error) {
 }
 
 tw_router *tw_router_ref(tw_router *router) {
-  atomic_fetch_add_explicit(&router->refs, 1, memory_order_relaxed);
+  if (router) atomic_fetch_add_explicit(&router->refs, 1, memory_order_relaxed);
   return router;
 }
 

@@ -83,6 +83,9 @@ static void null_is_no_part_of_a_router_and_no_kind(void **state) {
   tw_error error;
   tw_processor *processor;
   tw_router *router = new_router();
+  assert_null(tw_backend_ref(NULL));
+  assert_null(tw_router_ref(NULL));
+  assert_null(tw_processor_ref(NULL));
   assert_int_equal(tw_router_add_backend(router, "a", NULL, &error), TW_EINVAL);
   assert_int_equal(tw_router_add_router(router, "b", NULL, &error), TW_EINVAL);
   assert_int_equal(tw_router_add_processor(router, NULL, &error), TW_EINVAL);
