@@ -28,5 +28,7 @@ write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/tidewire-config-ver
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/tidewire-config.cmake
         ${CMAKE_CURRENT_BINARY_DIR}/tidewire-config-version.cmake DESTINATION ${package_dir})
 
+# Relative to itself, so that `cmake --install --prefix` may put it anywhere.
+file(RELATIVE_PATH pc_to_prefix ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 configure_file(${CMAKE_CURRENT_LIST_DIR}/tidewire.pc.in tidewire.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/tidewire.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

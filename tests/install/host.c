@@ -31,7 +31,7 @@ int main(void) {
   size_t len;
   if (tw_memory_get(memory, 0, &event) || tw_event_json(event, &text, &len)) goto fail;
   puts(text);
-  int wrong = !strstr(text, "\"host\":\"h1\"") || !strstr(text, "\"user_id\": 7") ||
+  int wrong = !strstr(text, "\"host\":\"h1\"") || !strstr(text, "\"user_id\":7") ||
               !strstr(text, "\"total\":12.5");
   tw_event_free(event);
   tw_backend_unref(memory);

@@ -20,8 +20,21 @@ for symbol in $(nm -D --defined-only "$lib/libtidewire.so" | awk '{print $3}'); 
 done
 objdump -p "$lib/libtidewire.so" | grep -q 'SONAME *libtidewire.so.0'
 
-echo "install: the module does not link liblua"
+echo "install: the header in every language"
+for standard in c99 c11 c17; do
+  echo '#include <tidewire.h>' | cc -std=$standard -Wall -Wextra -pedantic -Werror \
+    -fsyntax-only -I"$prefix/include" -x c -
+done
+if command -v c++ >/dev/null; then
+  for standard in c++98 c++17; do
+    echo '#include <tidewire.h>' | c++ -std=$standard -Wall -Wextra -pedantic -Werror \
+      -fsyntax-only -I"$prefix/include" -x c++ -
+  done
+fi
+
+echo "install: the module exports its entry alone and does not link liblua"
 module=$(find "$prefix" -path '*lua/5.4/tidewire.so')
+[ "$(nm -D --defined-only "$module" | awk '{print $3}')" = luaopen_tidewire ]
 ! objdump -p "$module" | grep -q 'NEEDED.*liblua'
 
 echo "install: a host through pkg-config"
@@ -29,6 +42,20 @@ export PKG_CONFIG_PATH="$lib/pkgconfig"
 # shellcheck disable=SC2046
 cc -std=c11 -Wall -Werror -o "$work/host" "$here/host.c" $(pkg-config --cflags --libs tidewire)
 LD_LIBRARY_PATH=$lib "$work/host"
+
+echo "install: a static host through pkg-config"
+mkdir "$work/static"
+cp "$lib/libtidewire.a" "$work/static"
+# shellcheck disable=SC2046
+cc -std=c11 -Wall -Werror -o "$work/host_static" "$here/host.c" -L"$work/static" \
+  $(pkg-config --cflags tidewire) $(pkg-config --static --libs tidewire | sed 's/-L[^ ]*//')
+"$work/host_static"
+
+echo "install: a host whose Lua loads the module beside the library"
+# shellcheck disable=SC2046
+cc -std=c11 -Wall -Werror -o "$work/two_copies" "$here/two_copies.c" \
+  $(pkg-config --cflags --libs tidewire lua5.4)
+LD_LIBRARY_PATH=$lib "$work/two_copies" "$(dirname "$module")/?.so"
 
 echo "install: hosts through find_package"
 cmake -S "$here" -B "$work/build" -DCMAKE_PREFIX_PATH="$prefix" >"$work/cmake.log" ||
