@@ -161,7 +161,11 @@ static tw_outcome raised(tw_gate *gate, lua_State *L, int status, tw_error *erro
   const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
   char line[sizeof error->message];
   tw_message_line(text ? text : "an error that has no text", line, sizeof line);
-  tw_fail(error, TW_ESCRIPT, "%s", line);
+  bool yielded =
+      strncmp(line, "attempt to yield ", 17) == 0; /* Lua's words say not what to do */
+  tw_fail(
+      error, TW_ESCRIPT, "%s%s", line,
+      yielded ? "; what a router calls cannot yield, but may run coroutines of its own" : "");
   return TW_RAISED;
 }
 

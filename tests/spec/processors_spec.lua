@@ -205,6 +205,43 @@ describe("redact", function()
   end)
 end)
 
+describe("elements of an array", function()
+  local p = tw.processors
+  local function after(processor, json)
+    local event = tw.event(json)
+    assert.is_nil(processor(event))
+    return tostring(event)
+  end
+  local list = [[{"a":["s0","s1","x"],"b":[{"c":["s","y"]},"s"],"s":"z"}]]
+
+  for _, order in ipairs { { "a[0]", "*[1]", "b[0].c[0]" }, { "*[1]", "b[0].c[0]", "a[0]" } } do
+    it("are removed where they stood when the event came, in the order " .. table.concat(order, " "), function()
+      local expected = [[{"a":["x"],"b":[{"c":["y"]}],"s":"z"}]]
+      assert.are.equal(expected, after(p.remove(order), list))
+      assert.are.equal(expected, after(p.redact { paths = order, with = "remove" }, list))
+    end)
+  end
+
+  it("are renamed from where they stood when the event came", function()
+    local rename = p.rename { ["a[0]"] = "first", ["a[1]"] = "second", ["a[10]"] = "none" }
+    assert.are.equal([[{"a":["x"],"second":"s1","first":"s0"}]], after(rename, [[{"a":["s0","s1","x"]}]]))
+  end)
+
+  it("become events of their own in a chain, exactly", function()
+    local chain = p.chain(function(event)
+      return event.list
+    end, p.allowlist { "a" }, function(event)
+      event.seen = event.n ~= nil
+    end)
+    local given = [[{"list":[{"name":"a","n":123456789012345678901234567890},{"name":"b"},{"name":"a"}]}]]
+    local out, failures = testing.run(chain, given)
+    assert.are.same({}, failures)
+    assert.are.equal([[{"name":"a","n":123456789012345678901234567890,"seen":true}]], tostring(out[1]))
+    assert.are.equal([[{"name":"a","seen":false}]], tostring(out[2]))
+    assert.are.equal(2, #out)
+  end)
+end)
+
 describe("a redactor that fails", function()
   local p = tw.processors
   local digest = tw.hmac_sha256

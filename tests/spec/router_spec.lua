@@ -728,3 +728,23 @@ describe("the position of a mistake is the caller's also behind a tail call:", f
     end)
   end
 end)
+
+describe("a processor that yields", function()
+  it("fails, and is told what it can do instead", function()
+    local messages = {}
+    local router = tw.router {
+      processors = { coroutine.yield },
+      on_failure = function(failure)
+        messages[#messages + 1] = failure.message
+      end,
+    }
+    router:send {}
+    coroutine.wrap(function()
+      router:send {}
+    end)()
+    assert.are.equal(2, #messages)
+    for _, message in ipairs(messages) do
+      assert.matches("^attempt to yield .*; what a router calls cannot yield, but may run coroutines", message)
+    end
+  end)
+end)

@@ -33,7 +33,9 @@ end
 --- Whether a processor's result is a list of events, as a router sees it: marked as one by
 -- tidewire.split or tidewire.array, or with an event as its first item.
 function M.is_list(result)
-  if type(result) ~= "table" then
+  if type(result) == "userdata" and result ~= tw.null then
+    return #result > 0 or tostring(result):find "^%s*%[" ~= nil
+  elseif type(result) ~= "table" then
     return false
   end
   local first = result[1]
@@ -67,9 +69,15 @@ function M.view_of(event)
 end
 
 --- The events of a list as views, each an event of its own: one that is given twice is copied,
--- so that an edit in one piece never shows in another.
+-- so that an edit in one piece never shows in another, as are the elements of a view.
 function M.pieces_of(list)
   local pieces = {}
+  if type(list) == "userdata" then
+    for i = 1, #list do
+      pieces[i] = assert(tw.event(list[i]))
+    end
+    return pieces
+  end
   for i = 1, #list do
     local piece = M.view_of(list[i])
     for j = 1, i - 1 do

@@ -40,4 +40,64 @@ function M.compile_all(texts)
   return paths
 end
 
+local function has_index(text)
+  return text:gsub("\\.", ""):gsub('"[^"]*"', ""):find "%[%d" ~= nil
+end
+
+--- Whether what one of the paths removes may move what another one leads to.
+local function may_shift(texts)
+  for _, text in ipairs(texts) do
+    if #texts > 1 and has_index(text) then
+      return true
+    end
+  end
+  return false
+end
+
+--- A function that removes from an event all that the paths lead to in the event as it came.
+-- An array closes the gap: where that may move another place, all of them are marked first.
+function M.remover(texts, compiled)
+  if not may_shift(texts) then
+    return function(event)
+      for i = 1, #compiled do
+        compiled[i]:remove(event)
+      end
+    end
+  end
+  local everywhere, mark = tw.path "**", tw.uuid7()
+  local marked = tw.encode(mark)
+  local function unmark(text, kind)
+    if kind == "string" and text == mark then
+      return false
+    end
+  end
+  return function(event)
+    local count = 0
+    for i = 1, #compiled do
+      count = count + compiled[i]:rewrite(event, marked)
+    end
+    if count > 0 then
+      everywhere:rewrite(event, unmark)
+    end
+  end
+end
+
+--- Sorts moves, `{ from, to }` as texts, so that none moves what another one leads to: of two
+-- elements of an array the later one first.
+function M.sort_moves(moves)
+  local function padded(text)
+    return (text:gsub("%[(%d+)%]", function(digits)
+      return ("[%s%s]"):format(("0"):rep(20 - #digits), digits)
+    end))
+  end
+  for _, move in ipairs(moves) do
+    if has_index(move[1]) then
+      table.sort(moves, function(a, b)
+        return padded(a[1]) > padded(b[1])
+      end)
+      return
+    end
+  end
+end
+
 return M

@@ -46,11 +46,8 @@ local function way_problem(given, way)
   end
 end
 
---- For each way what `path:rewrite` takes: JSON text, false to remove, or a function.
+--- For each way but removal what `path:rewrite` takes: JSON text or a function.
 local replacements = {
-  remove = function()
-    return false
-  end,
   mask = function(given)
     return tw.encode(given.mask or "***")
   end,
@@ -84,6 +81,9 @@ return options.constructor("redact", declared, function(given)
   local compiled, message = paths.compile_all(given.paths)
   if not compiled then
     return nil, message
+  end
+  if way == "remove" then
+    return options.processor("redact", paths.remover(given.paths, compiled), given, "drop")
   end
   local replace, reason = replacements[way](given)
   if replace == nil then

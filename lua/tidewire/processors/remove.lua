@@ -8,9 +8,5 @@ return options.constructor("remove", options.common({}), function(given, texts)
   if not compiled then
     return nil, message
   end
-  return options.processor("remove", function(event)
-    for i = 1, #compiled do
-      compiled[i]:remove(event)
-    end
-  end, given)
+  return options.processor("remove", paths.remover(texts, compiled), given)
 end, "path")

@@ -18,6 +18,7 @@ end
 
 return options.fields("rename", function(fields)
   local moves = {}
+  paths.sort_moves(fields)
   for i, field in ipairs(fields) do
     local from, to = field[1], field[2]
     if type(to) ~= "string" then
