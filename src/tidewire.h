@@ -10,6 +10,8 @@
 /// - Text is UTF-8 with an explicit length; names and paths are NUL-terminated.
 /// - Trackers, routers, backends and contexts may be used from any thread.
 ///   An event belongs to one thread at a time.
+/// - After a fork the child may go on with what it had, if no other thread was inside the
+///   library; ids never repeat. Open backends are shared with the parent: let it have them.
 #ifndef TIDEWIRE_H
 #define TIDEWIRE_H
 
@@ -492,8 +494,12 @@ TW_API tw_router *tw_tracker_router(tw_tracker *tracker);
 /// Limits of the events that it makes.
 TW_API void tw_tracker_set_limits(tw_tracker *tracker, const tw_limits *limits);
 
+/// Emits inside of emits on one thread.
+#define TW_MAX_NESTED 16
+
 /// Emits an event: stamps it with the time in UTC, adds the located context, routes it.
-/// Backends that are not open yet are opened by the first emit.
+/// Backends that are not open yet are opened by the first emit. A callback may emit too,
+/// TW_MAX_NESTED deep.
 ///
 /// @param name  NULL means "unknown"
 /// @param data  a JSON object, copied; NULL means {}

@@ -88,9 +88,16 @@ static tw_status route(tw_tracker *tracker, const tw_event *event, tw_error *err
   return status == TW_OK ? tw_router_send(tracker->router, event, 0, error) : status;
 }
 
+/* Emits of this thread that are under way. */
+static __thread unsigned depth;
+
 static tw_status emit(tw_tracker *tracker, tw_scratch *scratch, const char *name,
                       const char *data, size_t len, tw_error *error) {
   tw_event event;
+  if (depth > TW_MAX_NESTED) {
+    return tw_fail(error, TW_ELIMIT, "emit inside of emit, %d deep: is this a loop?",
+                   TW_MAX_NESTED);
+  }
   scratch->store.limits.max_depth =
       (uint32_t)atomic_load_explicit(&tracker->max_depth, memory_order_relaxed);
   scratch->store.limits.max_size =
@@ -98,7 +105,9 @@ static tw_status emit(tw_tracker *tracker, tw_scratch *scratch, const char *name
   tw_status status = write_event(&scratch->text, tracker, name, data, len, error);
   if (status == TW_OK) status = read_event(scratch, data, len, &event, error);
   if (status != TW_OK) return status;
+  depth++;
   status = route(tracker, &event, error);
+  depth--;
   tw_event_end(&event);
   return status;
 }

@@ -200,7 +200,6 @@ static void pass(const passage *p, tw_event *event, size_t from) {
 
 /* What processors leave behind in the store of a host's event, which may be sent any number
    of times, adds up. When it outweighs the event, a copy goes instead. */
-
 tw_status tw_router_deliver(tw_router *router, const tw_event *event, unsigned flags,
                             uint64_t *reached, tw_error *error) {
   *reached = 0;

@@ -15,9 +15,6 @@
 
 #include "script/state.h"
 
-/// Emits and sends inside of callbacks.
-#define TW_MAX_NESTED 16
-
 typedef struct tw_gate {
   atomic_uint refs;
   atomic_uintptr_t owner; ///< the thread that may enter; see gate.c

@@ -225,6 +225,43 @@ static void what_is_no_verdict_is_a_failure(void **state) {
   tw_router_unref(router);
 }
 
+/* --------------------------------------------------------------------- loops */
+
+typedef struct echo {
+  tw_tracker *tracker;
+  int sent;
+  tw_status refused;
+} echo;
+
+static tw_status emit_again(void *self, tw_event *event, unsigned flags, tw_error *error) {
+  (void)event, (void)flags;
+  echo *e = self;
+  e->sent++;
+  e->refused = tw_emit(e->tracker, "again", NULL, 0, error);
+  if (e->refused != TW_OK) return e->refused;
+  e->refused = TW_ELIMIT;
+  return TW_OK;
+}
+
+static void a_backend_that_emits_for_ever_is_stopped(void **state) {
+  (void)state;
+  echo e = {0};
+  const tw_backend_ops ops = {.send = emit_again};
+  const tw_observer silent = {0};
+  tw_backend *backend;
+  assert_int_equal(tw_tracker_new(NULL, &e.tracker, NULL), TW_OK);
+  tw_router *router = tw_tracker_router(e.tracker);
+  assert_int_equal(tw_backend_new(&ops, &e, 0, &backend, NULL), TW_OK);
+  assert_int_equal(tw_router_add_backend(router, "echo", backend, NULL), TW_OK);
+  assert_int_equal(tw_router_set_observer(router, &silent, NULL, NULL), TW_OK);
+  for (int i = 1; i < 3; i++) {
+    assert_int_equal(tw_emit(e.tracker, "first", NULL, 0, NULL), TW_OK);
+    assert_int_equal(e.sent, i * (TW_MAX_NESTED + 1));
+    assert_int_equal(e.refused, TW_ELIMIT);
+  }
+  tw_tracker_unref(e.tracker);
+}
+
 /* -------------------------------------------------------------------- memory */
 
 static void an_event_that_is_sent_for_ever_takes_no_more_memory(void **state) {
@@ -280,6 +317,7 @@ int main(void) {
       cmocka_unit_test(failures_without_a_reason_have_their_status_and_say_so),
       cmocka_unit_test(messages_stay_on_one_line_whatever_a_name_holds),
       cmocka_unit_test(what_is_no_verdict_is_a_failure),
+      cmocka_unit_test(a_backend_that_emits_for_ever_is_stopped),
       cmocka_unit_test(an_event_that_is_sent_for_ever_takes_no_more_memory),
       cmocka_unit_test(a_visit_may_let_go_of_the_router),
   };
