@@ -3,6 +3,8 @@
    An object with `send_batch` gathers copies of its events while more follow, up to
    BATCH; they are handed over as views that Lua owns, so it may keep them. What a batch
    loses that was accepted before is told by the next flush. */
+#include <stdio.h>
+
 #include "script/message.h"
 #include "script/object.h"
 #include "script/value.h"
@@ -51,10 +53,12 @@ static int call_method(lua_State *L) {
   method_call *call = lua_touserdata(L, 1);
   tw_callback_push(L, &call->self->callback); /* call, object */
   if (lua_isnil(L, 2)) return luaL_error(L, "the backend was collected");
-  if (lua_getfield(L, 2, call->method) == LUA_TNIL) return 0;
+  bool has_events = call->serial || call->self->count;
+  if (lua_getfield(L, 2, call->method) == LUA_TNIL)
+    return has_events ? luaL_error(L, "the backend has no %s any more", call->method) : 0;
   lua_pushvalue(L, 2);
   int args = 1;
-  if (call->serial || call->self->count) {
+  if (has_events) {
     if (call->serial) tw_view_push(L, call->self->callback.gate->lua, call->serial);
     else push_batch(L, call->self, call->error);
     args = 2;
@@ -155,7 +159,12 @@ static tw_status flush(void *self, uint64_t *lost, tw_error *error) {
   return run(backend, "flush", 0, error);
 }
 
-static void close_object(void *self) { run(self, "close", 0, NULL); }
+/* Nobody is there to be told; but it may have lost what it held back. */
+static void close_object(void *self) {
+  tw_error error = {0};
+  tw_status status = run(self, "close", 0, &error);
+  if (status && status != TW_ECLOSED) fprintf(stderr, "tidewire: backend: %s\n", error.message);
+}
 
 static void free_object(void *self) {
   lua_backend *backend = self;

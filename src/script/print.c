@@ -3,6 +3,7 @@
 
 #include <lauxlib.h>
 #include <stdio.h>
+#include <string.h>
 
 static int print(lua_State *L) {
   int count = lua_gettop(L);
@@ -21,7 +22,30 @@ static int print(lua_State *L) {
   return 0;
 }
 
+static void silent(void *L, const char *message, int more);
+
+static void more_of(void *L, const char *message, int more);
+
+static void warn(void *L, const char *message, int more) {
+  if (!more && strcmp(message, "@off") == 0) lua_setwarnf(L, silent, L);
+  if (!more && message[0] == '@') return;
+  fputs("tidewire: warning: ", stderr);
+  more_of(L, message, more);
+}
+
+/* A warning may come in pieces. */
+static void more_of(void *L, const char *message, int more) {
+  fputs(message, stderr);
+  if (!more) fputs("\n", stderr);
+  lua_setwarnf(L, more ? more_of : warn, L);
+}
+
+static void silent(void *L, const char *message, int more) {
+  if (!more && strcmp(message, "@on") == 0) lua_setwarnf(L, warn, L);
+}
+
 void tw_print_setup(lua_State *L) {
+  lua_setwarnf(L, warn, L);
   lua_pushcfunction(L, print);
   lua_setglobal(L, "print");
 }

@@ -51,6 +51,29 @@ describe("tidewire run", function()
     assert.equal('loading\t1\tnil\tnull\n{"a":1}\n', got.err)
   end)
 
+  it("tells_what_scripts_warn_of_and_what_goes_wrong_while_their_backends_close", function()
+    folder:write(
+      "warns.lua",
+      [[
+      local tw = require "tidewire"
+      setmetatable({}, { __gc = function() error "in gc" end })
+      collectgarbage()
+      warn("a", "b")
+      warn "@off"
+      warn "silent"
+      warn "@on"
+      warn "again"
+      local backend = { send = function() end, close = function() error "left open" end }
+      return tw.router { backends = { out = backend } }]]
+    )
+    local got = run("--quiet warns.lua", '{"a":1}\n')
+    assert.equal(0, got.status)
+    assert.matches("^tidewire: warning: error in __gc.*in gc", got.err)
+    assert.matches("\ntidewire: warning: ab\ntidewire: warning: again\n", got.err)
+    assert.matches("\ntidewire: backend: .*left open\n", got.err)
+    assert.is_nil(got.err:find "silent")
+  end)
+
   it("is_done_at_once_with_empty_input", function()
     local got = run("--json copy.lua", "")
     assert.equal(0, got.status)

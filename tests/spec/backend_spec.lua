@@ -231,3 +231,21 @@ describe("a shipped backend", function()
     assert.are.same({}, memory:events())
   end)
 end)
+
+describe("a backend in Lua that loses a method", function()
+  for _, method in ipairs { "send", "send_batch" } do
+    it("fails, rather than lose events silently, without " .. method, function()
+      local messages = {}
+      local backend = { [method] = function() end }
+      local router = tw.router {
+        backends = { out = backend },
+        on_failure = function(failure)
+          messages[#messages + 1] = failure.message
+        end,
+      }
+      backend[method] = nil
+      router:send { name = "a" }
+      assert.matches("the backend has no " .. method .. " any more", messages[1])
+    end)
+  end
+end)
