@@ -144,7 +144,9 @@ end
 
 local function add_backend(self, name, backend, where)
   local class = core.class(backend)
-  if class == "tracker" then
+  if name:find "%c" then
+    misuse("%s: a name must not hold control characters", (where:gsub("%c", "?")))
+  elseif class == "tracker" then
     misuse("%s is a tracker; use a router, or a backend that emits into it", where)
   elseif class ~= "router" and class ~= "backend" and not has_send(backend) then
     misuse(

@@ -128,3 +128,18 @@ describe("the declaration of a router", function()
     assert.is_truthy(message:find("a/b", 1, true))
   end)
 end)
+
+describe("the module's code", function()
+  -- A child process does what closing its Lua state does last: it unloads C libraries.
+  local CHILD = [[
+    require "tidewire"
+    local libraries = debug.getregistry()._CLIBS
+    getmetatable(libraries).__gc(libraries)
+    local stays = io.open "/proc/self/maps":read "a":find("tidewire.so", 1, true)
+    os.exit(stays ~= nil, false)
+  ]]
+
+  it("stays when the state that loaded it goes, as do the trackers that it registered", function()
+    assert.is_true((os.execute("lua5.4 -e '" .. CHILD .. "'")))
+  end)
+end)

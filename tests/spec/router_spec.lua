@@ -667,7 +667,6 @@ describe("a name", function()
   local uses = {
     { "of an event", tracker.emit, tracker, "a\0b" },
     { "of a context", tracker.enter_context, tracker, "a\0b" },
-    { "of a backend", router.register_backend, router, "a\0b", tw.backends.null() },
     { "of a tracker", tw.register_tracker, tracker, "a\0b" },
   }
   for _, use in ipairs(uses) do
@@ -675,6 +674,16 @@ describe("a name", function()
       local ok, message = pcall(table.unpack(use, 2))
       assert.is_false(ok)
       assert.matches("name must not hold a NUL, but byte 2 is one", message)
+    end)
+  end
+end)
+
+describe("the name of a backend", function()
+  for _, name in ipairs { "a\0b", "a\nb", "a\27[31m" } do
+    it(("must not hold control characters: %q"):format(name), function()
+      local ok, message = pcall(tw.router, { backends = { [name] = tw.backends.null() } })
+      assert.is_false(ok)
+      assert.matches("router: backends%.a%?.*: a name must not hold control characters", message)
     end)
   end
 end)
