@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "core/names.h"
 #include "event/event.h"
@@ -198,22 +199,44 @@ static bool same_key(const member *a, const member *b) {
   return a->key_len == b->key_len && memcmp(a->key, b->key, a->key_len) == 0;
 }
 
-/* The members of all frames that show, each key once. Contexts are small, so that comparing
-   each with each is fine.
-   @param merged  room for all members. @return how many there are */
-static size_t merge_members(const tw_context *context, const member **merged) {
-  size_t count = 0;
+/* Members, each key once, and a hash table of their numbers + 1, at most half full. */
+typedef struct gathering {
+  const member **members;
+  uint32_t *table;
+  size_t count, mask;
+} gathering;
+
+/* @param room  for all members. One block holds both, to be freed as `members` */
+static bool begin_gathering(gathering *g, size_t room) {
+  size_t size = 8;
+  while (size < room * 2) size *= 2;
+  g->members = tw_malloc(room * sizeof *g->members + size * sizeof *g->table);
+  if (!g->members) return false;
+  g->table = memset(g->members + room, 0, size * sizeof *g->table);
+  g->count = 0;
+  g->mask = size - 1;
+  return true;
+}
+
+static void gather(gathering *g, const member *m) {
+  size_t at = XXH3_64bits(m->key, m->key_len) & g->mask;
+  for (; g->table[at]; at = (at + 1) & g->mask) {
+    const member **there = &g->members[g->table[at] - 1];
+    if (!same_key(*there, m)) continue;
+    *there = m;
+    return;
+  }
+  g->members[g->count++] = m;
+  g->table[at] = (uint32_t)g->count;
+}
+
+/* The members of all frames that show. */
+static void gather_all(gathering *g, const tw_context *context) {
   for (size_t i = 0; i < context->count; i++) {
     if (is_hidden(context, i)) continue;
     const frame *f = context->frames[i];
-    for (size_t j = 0; j < f->count; j++) {
-      size_t at = 0;
-      while (at < count && !same_key(merged[at], &f->members[j])) at++;
-      merged[at] = &f->members[j];
-      if (at == count) count++;
-    }
+    for (size_t j = 0; j < f->count; j++) gather(g, &f->members[j]);
   }
-  return count;
 }
 
 static bool write_member(tw_buffer *out, const member *m, bool is_first) {
@@ -228,16 +251,16 @@ static bool merge(tw_context *context) {
   size_t room = 0;
   if (context->is_merged) return true;
   for (size_t i = 0; i < context->count; i++) room += context->frames[i]->count;
-  const member **members = tw_malloc(room * sizeof(member *));
-  if (!members) return false;
-  size_t count = merge_members(context, members);
+  gathering g;
+  if (!begin_gathering(&g, room)) return false;
+  gather_all(&g, context);
   context->merged.len = 0;
   bool fits = tw_buffer_byte(&context->merged, '{');
-  for (size_t i = 0; fits && i < count; i++) {
-    fits = write_member(&context->merged, members[i], i == 0);
+  for (size_t i = 0; fits && i < g.count; i++) {
+    fits = write_member(&context->merged, g.members[i], i == 0);
   }
   context->is_merged = fits && tw_buffer_byte(&context->merged, '}');
-  tw_free(members);
+  tw_free(g.members);
   return context->is_merged;
 }
 

@@ -1,6 +1,8 @@
 #include <pthread.h>
 
+#include <stdlib.h>
 #include "base/clock.h"
+
 #include "unit/core/probe.h"
 
 static tw_tracker *new_tracker(void) {
@@ -260,6 +262,34 @@ static void a_name_entered_again_hides_its_outer_one_until_exit(void **state) {
   tw_context_unref(copy);
 }
 
+/* Comparing each with each took seconds for what fits into an event. */
+static void a_union_of_many_keys_has_each_once_in_its_place(void **state) {
+  (void)state;
+  enum { KEYS = 50000, ROOM = KEYS * 20 };
+  char *first = malloc(ROOM), *second = malloc(ROOM), *expected = malloc(ROOM);
+  assert_true(first && second && expected);
+  size_t a = 0, b = 0, e = 0;
+  for (int i = 0; i < KEYS; i++) {
+    char before = i ? ',' : '{';
+    a += (size_t)sprintf(first + a, "%c\"k%d\":%d", before, i, i);
+    if (i % 2 == 0) b += (size_t)sprintf(second + b, "%c\"\\u006b%d\":-1", before, i);
+    if (i % 2 == 0) e += (size_t)sprintf(expected + e, "%c\"\\u006b%d\":-1", before, i);
+    else e += (size_t)sprintf(expected + e, "%c\"k%d\":%d", before, i, i);
+  }
+  first[a++] = second[b++] = expected[e++] = '}';
+  expected[e] = '\0';
+  tw_context *context = tw_context_new();
+  assert_int_equal(tw_context_enter(context, "first", first, a, NULL), TW_OK);
+  assert_int_equal(tw_context_enter(context, "second", second, b, NULL), TW_OK);
+  char *text;
+  size_t len;
+  assert_int_equal(tw_context_resolve(context, &text, &len, NULL), TW_OK);
+  assert_true(len == e && memcmp(text, expected, e) == 0);
+  tw_free(text);
+  tw_context_unref(context);
+  free(first), free(second), free(expected);
+}
+
 static void a_context_must_be_an_object(void **state) {
   (void)state;
   tw_error error;
@@ -390,6 +420,7 @@ int main(void) {
       cmocka_unit_test(later_contexts_override_and_keys_keep_their_place),
       cmocka_unit_test(of_equal_keys_the_last_value_counts),
       cmocka_unit_test(a_name_entered_again_hides_its_outer_one_until_exit),
+      cmocka_unit_test(a_union_of_many_keys_has_each_once_in_its_place),
       cmocka_unit_test(a_context_must_be_an_object),
       cmocka_unit_test(a_thread_local_locator_has_a_context_for_each_thread),
       cmocka_unit_test(the_default_locator_has_one_context_for_all_threads),
