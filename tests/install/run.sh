@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs BUILD_FOLDER into a temporary prefix and uses it: hosts in C through pkg-config and
-# find_package (shared and static), a Lua program, and the command.
+# find_package (shared and static), a Lua program, the command, and the README's examples.
 set -eu
 build=$(cd "$1" && pwd)
 here=$(cd "$(dirname "$0")" && pwd)
@@ -35,13 +35,21 @@ fi
 echo "install: the module exports its entry alone and does not link liblua"
 module=$(find "$prefix" -path '*lua/5.4/tidewire.so')
 [ "$(nm -D --defined-only "$module" | awk '{print $3}')" = luaopen_tidewire ]
-! objdump -p "$module" | grep -q 'NEEDED.*liblua'
+if objdump -p "$module" | grep 'NEEDED.*liblua'; then exit 1; fi
 
 echo "install: a host through pkg-config"
 export PKG_CONFIG_PATH="$lib/pkgconfig"
 # shellcheck disable=SC2046
 cc -std=c11 -Wall -Werror -o "$work/host" "$here/host.c" $(pkg-config --cflags --libs tidewire)
 LD_LIBRARY_PATH=$lib "$work/host"
+
+if command -v c++ >/dev/null; then
+  echo "install: a host in C++"
+  # shellcheck disable=SC2046
+  c++ -x c++ -std=c++11 -Wall -Wextra -Wpedantic -Werror -o "$work/host++" "$here/host.c" \
+    $(pkg-config --cflags --libs tidewire)
+  LD_LIBRARY_PATH=$lib "$work/host++"
+fi
 
 echo "install: a static host through pkg-config"
 mkdir "$work/static"
@@ -65,10 +73,12 @@ cmake --build "$work/build" >"$work/build.log" 2>&1 || { cat "$work/build.log"; 
 "$work/build/host_static"
 
 echo "install: a Lua program"
-LUA_CPATH="$(dirname "$module")/?.so;;" lua5.4 "$here/use.lua"
+export LUA_CPATH="$(dirname "$module")/?.so;;"
+lua5.4 "$here/use.lua"
 
 echo "install: the command"
-cd "$work"
+mkdir "$work/command" "$work/readme"
+cd "$work/command"
 "$prefix/bin/tidewire" --version
 printf '{"name":"a"}\n' >in.ndjson
 cat >router.lua <<'LUA'
@@ -80,3 +90,6 @@ LUA
 "$prefix/bin/tidewire" run --quiet router.lua in.ndjson
 cmp in.ndjson out.ndjson
 [ -f "$prefix/share/man/man1/tidewire.1" ]
+
+cd "$work/readme"
+sh "$here/readme.sh" "$prefix"
