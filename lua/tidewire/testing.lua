@@ -44,7 +44,7 @@ local function collect(event, node, path, leaves)
     end
   end
   if empty then
-    leaves[path] = tw.encode(node)
+    leaves[path] = tw.encode(node):find "^%s*%[" and "[]" or "{}"
   end
   return leaves
 end

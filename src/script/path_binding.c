@@ -230,13 +230,18 @@ static int path_set(lua_State *L) {
   const tw_path *path = tw_lua_check_path(L, lua, 1);
   tw_ref from;
   tw_event *event = tw_lua_check_view(L, lua, &from);
-  luaL_checkany(L, 3);
+  if (lua_isnone(L, 3)) tw_lua_raise(L, "path:set: 'value' is missing; nil would remove");
   lua_Integer set = 1;
   if (lua_isnil(L, 3)) set = remove_matches(L, event, from, path);
   else if (path->has_wildcard) set = set_matches(L, lua, event, from, path);
   else set_one(L, lua, event, from, path);
   lua_pushinteger(L, set);
   return 1;
+}
+
+static void check_mapper(lua_State *L) {
+  if (lua_isfunction(L, 3) || luaL_getmetafield(L, 3, "__call") != LUA_TNIL) lua_settop(L, 3);
+  else tw_lua_raise(L, "path:map: 'f' must be a function, not a %s", luaL_typename(L, 3));
 }
 
 /* Calls the function at stack index 3 with a place's value and leaves value, result. */
@@ -259,7 +264,7 @@ static int path_map(lua_State *L) {
   const tw_path *path = tw_lua_check_path(L, lua, 1);
   tw_ref from;
   tw_event *event = tw_lua_check_view(L, lua, &from);
-  luaL_checkany(L, 3);
+  check_mapper(L);
   tw_matches matches = tw_lua_path_match(L, event, from, path);
   lua_Integer mapped = 0;
   for (size_t i = 0; i < matches.count; i++) {

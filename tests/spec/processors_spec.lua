@@ -466,6 +466,26 @@ describe("a path", function()
     assert.are.equal([[{"a":{"b":[2],"c":{"d":1.0}}}]], tostring(event))
   end)
 
+  it("refuses to map with what cannot be called, and to set nothing at all", function()
+    local event = tw.event [[{"a":1}]]
+    local place = tw.path "a"
+    for _, wrong in ipairs { { 7, "number" }, { tw.null, "userdata" }, { nil, "nil" } } do
+      local ok, message = pcall(place.map, place, event, wrong[1])
+      assert.is_false(ok)
+      assert.matches("path:map: 'f' must be a function, not a " .. (wrong[2] or "nil"), message)
+    end
+    local ok, message = pcall(place.set, place, event)
+    assert.is_false(ok)
+    assert.matches("path:set: 'value' is missing", message)
+    local double = setmetatable({}, {
+      __call = function(_, value)
+        return 2 * value
+      end,
+    })
+    assert.are.equal(1, place:map(event, double))
+    assert.are.equal(2, event.a)
+  end)
+
   it("refuses what is no view, and wildcards where one place is meant", function()
     local event = tw.event [[{"a":1}]]
     local any = tw.path "*"

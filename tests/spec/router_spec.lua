@@ -662,7 +662,6 @@ describe("an event that is sent", function()
 end)
 
 describe("a name", function()
-  local router = tw.router {}
   local tracker = tw.tracker {}
   local uses = {
     { "of an event", tracker.emit, tracker, "a\0b" },

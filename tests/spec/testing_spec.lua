@@ -140,3 +140,10 @@ describe("cases", function()
     end
   end)
 end)
+
+describe("diff", function()
+  it("sees no difference in the white space of what is empty", function()
+    assert.is_nil(testing.diff('{"a":[ ],"b":{ }}', '{"a":[],"b":{}}'))
+    assert.are.equal("a: expected [], got {}", testing.diff('{"a":[ ]}', '{"a":{}}'))
+  end)
+end)
