@@ -16,8 +16,8 @@
 #include "backends/file.h"
 #include "backends/os.h"
 
-/* How often a file may be moved away under our hands before that is an error. */
-enum { TRIES = 16 };
+/* How often a file may be moved away or filled under our hands before that is an error. */
+enum { TRIES = 1000 };
 
 /* ------------------------------------------------------------ opening, syncing */
 
@@ -150,23 +150,25 @@ static bool inspect(tw_file *file, int64_t now_us) {
   return true;
 }
 
-/* Opens and locks the file that the next line, of `next` bytes, belongs into. A rotation
-   that fails is told later, and the lines go on into the file that is there. */
+/* Opens and locks the file that the next line, of `next` bytes, belongs into. Others may have
+   filled the new file before it is locked: then it is rotated as well. The time is taken under
+   the lock, so that the names of rotated files sort by age whoever rotates. A rotation that
+   fails is told later, and the lines go on into the file that is there. */
 static tw_status acquire(tw_file *file, size_t next, tw_error *error) {
-  bool rotated = false;
+  bool stuck = false;
   for (int i = 0; i < TRIES; i++) {
-    int64_t now_us = file->clock();
-    tw_status status = follow_path(file, now_us, error);
+    tw_status status = follow_path(file, file->clock(), error);
     if (status != TW_OK || !file->out.is_file) return status;
     lock(file);
+    int64_t now_us = file->clock();
     if (!inspect(file, now_us)) {
       tw_file_leave(file);
       continue;
     }
-    if (rotated || !tw_file_is_due(file, now_us, next)) return TW_OK;
-    rotated = true;
+    if (stuck || !tw_file_is_due(file, now_us, next)) return TW_OK;
     tw_error trouble;
-    if (tw_file_rotate(file, now_us, &trouble) != TW_OK) note(file, &trouble);
+    stuck = tw_file_rotate(file, now_us, &trouble) != TW_OK;
+    if (stuck) note(file, &trouble);
     unlock(file);
   }
   return tw_fail(error, TW_EIO, "%.256s: is moved away again and again", file->path.data);

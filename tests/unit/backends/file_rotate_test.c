@@ -146,6 +146,29 @@ static void a_rotation_that_fails_is_told_at_flush_and_no_line_is_lost(void **st
   close_backend(backend);
 }
 
+/* Other processes fill the new file before it is locked here. */
+static int rivals;
+static int64_t crowded_clock(void) {
+  if (rivals && access(in_folder("a"), F_OK)) {
+    write_all(in_folder("a"), "{\"by\":\"another\"}\n");
+    rivals--;
+  }
+  return now_us;
+}
+
+static void a_file_that_others_filled_after_a_rotation_is_rotated_too(void **state) {
+  (void)state;
+  rivals = 20;
+  tw_backend *backend = open_at("{\"path\":\"@/a\",\"rotate_size\":20}", MIDNIGHT_US);
+  send_number(backend, 1, 0);
+  send_number(backend, 2, 0);
+  tw_file_set_clock(backend, crowded_clock);
+  send_number(backend, 3, 0);
+  assert_file(in_folder("a"), "{\"n\":3}\n");
+  assert_int_equal(count_files("a."), 21);
+  close_backend(backend);
+}
+
 static void two_backends_on_one_path_rotate_it_together(void **state) {
   (void)state;
   tw_backend *a = open_at("{\"path\":\"@/a\",\"rotate_size\":16}", MIDNIGHT_US);
@@ -170,6 +193,7 @@ int main(void) {
       IN_FOLDER(the_oldest_rotated_files_beyond_keep_are_removed_and_nothing_else),
       IN_FOLDER(a_rotated_file_never_takes_the_place_of_another),
       IN_FOLDER(a_rotation_that_fails_is_told_at_flush_and_no_line_is_lost),
+      IN_FOLDER(a_file_that_others_filled_after_a_rotation_is_rotated_too),
       IN_FOLDER(two_backends_on_one_path_rotate_it_together),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
