@@ -31,20 +31,33 @@ static int close_gate(lua_State *L) {
 
 /* ---------------------------------------------------------------- handler */
 
+/* The text of the error at index 1. One that has none tells at least where it was raised. */
+static void push_text(lua_State *L) {
+  if (lua_isstring(L, 1) || luaL_getmetafield(L, 1, "__tostring") != LUA_TNIL) {
+    luaL_tolstring(L, 1, NULL);
+    return;
+  }
+  tw_lua_push_where(L);
+  lua_pushfstring(L, "the error is %s; raise a text", tw_lua_describe(L, 1));
+  lua_concat(L, 2);
+}
+
 /* Runs where the error was raised. The mark of tidewire.drop passes untouched; all else
    becomes text, and the traceback is kept beside it. */
 static int handle(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
   lua_settop(L, 1);
   if (tw_lua_is_drop(L, lua, 1)) return 1;
-  luaL_tolstring(L, 1, NULL);
+  push_text(L);
+  lua_replace(L, 1); /* the text alone */
+  lua_settop(L, 1);
   tw_gate *gate = lua->gate;
   gate->traceback.len = 0;
   luaL_traceback(L, L, NULL, 1);
   size_t len;
   const char *text = lua_tolstring(L, -1, &len);
   if (!tw_buffer_append(&gate->traceback, text, len)) gate->traceback.len = 0;
-  lua_settop(L, 2);
+  lua_settop(L, 1);
   return 1;
 }
 

@@ -125,7 +125,7 @@ local failures = {
     function()
       error { code = 1 }
     end,
-    "^table: ",
+    "router_spec%.lua:%d+: the error is a table; raise a text$",
   },
   {
     "an error that has a text",
@@ -143,7 +143,7 @@ local failures = {
     function()
       error(nil)
     end,
-    "^nil$",
+    "router_spec%.lua:%d+: the error is nil; raise a text$",
   },
   {
     "a string as its result",
@@ -755,4 +755,21 @@ describe("a processor that yields", function()
       assert.matches("^attempt to yield .*; what a router calls cannot yield, but may run coroutines", message)
     end
   end)
+end)
+
+describe("an error without text", function()
+  local raised = { ["nil"] = "nil", ["{}"] = "a table", ["true"] = "a boolean", ["print"] = "a function" }
+  for value, what in pairs(raised) do
+    it(("is told with its place: error(%s)"):format(value), function()
+      local message
+      local router = tw.router {
+        processors = { assert(load(("return function()\nerror(%s) end"):format(value), "@user.lua"))() },
+        on_failure = function(failure)
+          message = failure.message
+        end,
+      }
+      router:send {}
+      assert.are.equal(("user.lua:2: the error is %s; raise a text"):format(what), message)
+    end)
+  end
 end)

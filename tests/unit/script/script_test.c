@@ -171,7 +171,7 @@ static void what_is_wrong_in_a_script_is_told_with_file_and_line(void **state) {
       {"\nlocal x = nil\nx.y = 1", ":3: attempt to index a nil value (local 'x')"},
       {"error('mine')", ":1: mine"},
       {"error('bare', 0)", ": bare"},
-      {"error({})", ": table"},
+      {"error({})", ":1: the error is a table; raise a text"},
       {"", ": the script must return a router, not nil: end it with `return tw.router"},
       {"return 7", ": the script must return a router, not a number: end it with"},
       {HEAD "return tw.tracker {}", ": the script must return a router, not a userdata"},
