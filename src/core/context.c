@@ -31,10 +31,15 @@ typedef struct frame {
   member members[];
 } frame;
 
+typedef struct entered {
+  frame *frame;   ///< owned
+  bool is_hidden; ///< by a later one of its name
+} entered;
+
 struct tw_context {
   atomic_size_t refs;
   pthread_mutex_t mutex; /* guards the rest */
-  frame **frames;        ///< oldest first
+  entered *frames;       ///< oldest first
   size_t count, cap;
   tw_buffer merged; ///< the union when `is_merged`
   bool is_merged;
@@ -100,7 +105,7 @@ tw_context *tw_context_ref(tw_context *context) {
 
 void tw_context_unref(tw_context *context) {
   if (!context || atomic_fetch_sub(&context->refs, 1) != 1) return;
-  for (size_t i = 0; i < context->count; i++) unref_frame(context->frames[i]);
+  for (size_t i = 0; i < context->count; i++) unref_frame(context->frames[i].frame);
   tw_free(context->frames);
   tw_buffer_fini(&context->merged);
   pthread_mutex_destroy(&context->mutex);
@@ -110,7 +115,7 @@ void tw_context_unref(tw_context *context) {
 static bool reserve(tw_context *context, size_t count) {
   if (count <= context->cap) return true;
   size_t cap = context->cap * 2 > count ? context->cap * 2 : count + 3;
-  frame **frames = tw_realloc(context->frames, cap * sizeof(frame *));
+  entered *frames = tw_realloc(context->frames, cap * sizeof *frames);
   if (!frames) return false;
   context->frames = frames;
   context->cap = cap;
@@ -124,7 +129,7 @@ tw_context *tw_context_copy(tw_context *context) {
   bool fits = reserve(copy, context->count);
   for (size_t i = 0; fits && i < context->count; i++) {
     copy->frames[i] = context->frames[i];
-    atomic_fetch_add_explicit(&copy->frames[i]->refs, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&copy->frames[i].frame->refs, 1, memory_order_relaxed);
     copy->count++;
   }
   pthread_mutex_unlock(&context->mutex);
@@ -134,6 +139,22 @@ tw_context *tw_context_copy(tw_context *context) {
 }
 
 /* ------------------------------------------------------------- enter, exit */
+
+/* The innermost context of a name, NULL when there is none. Under the mutex. */
+static entered *find_shown(tw_context *context, const char *name) {
+  for (size_t i = context->count; i > 0; i--) {
+    if (strcmp(context->frames[i - 1].frame->name, name) == 0) return &context->frames[i - 1];
+  }
+  return NULL;
+}
+
+/* Under the mutex. */
+static void push(tw_context *context, frame *f) {
+  entered *outer = find_shown(context, f->name);
+  if (outer) outer->is_hidden = true;
+  context->frames[context->count++] = (entered){f, false};
+  context->is_merged = false;
+}
 
 tw_status tw_context_enter(tw_context *context, const char *name, const char *json, size_t len,
                            tw_error *error) {
@@ -147,19 +168,11 @@ tw_status tw_context_enter(tw_context *context, const char *name, const char *js
   if (!f) return tw_no_memory(error);
   pthread_mutex_lock(&context->mutex);
   bool fits = reserve(context, context->count + 1);
-  if (fits) context->frames[context->count++] = f;
-  context->is_merged = context->is_merged && !fits;
+  if (fits) push(context, f);
   pthread_mutex_unlock(&context->mutex);
   if (fits) return TW_OK;
   unref_frame(f);
   return tw_no_memory(error);
-}
-
-static bool is_hidden(const tw_context *context, size_t index) {
-  for (size_t i = index + 1; i < context->count; i++) {
-    if (strcmp(context->frames[i]->name, context->frames[index]->name) == 0) return true;
-  }
-  return false;
 }
 
 static tw_status fail_not_entered(const tw_context *context, const char *name,
@@ -167,7 +180,7 @@ static tw_status fail_not_entered(const tw_context *context, const char *name,
   const char *known[32];
   size_t count = 0;
   for (size_t i = 0; i < context->count && count < 32; i++) {
-    if (!is_hidden(context, i)) known[count++] = context->frames[i]->name;
+    if (!context->frames[i].is_hidden) known[count++] = context->frames[i].frame->name;
   }
   return tw_fail_unknown(error, TW_ENOENT, "no entered context", name, known, count,
                          "none is entered");
@@ -177,13 +190,13 @@ tw_status tw_context_exit(tw_context *context, const char *name, tw_error *error
   frame *gone = NULL;
   tw_status status = TW_OK;
   pthread_mutex_lock(&context->mutex);
-  size_t at = context->count;
-  while (at > 0 && strcmp(context->frames[at - 1]->name, name) != 0) at--;
-  if (at > 0) {
-    gone = context->frames[at - 1];
-    memmove(context->frames + at - 1, context->frames + at,
-            (context->count - at) * sizeof(frame *));
-    context->count--;
+  entered *found = find_shown(context, name);
+  if (found) {
+    entered *end = context->frames + context->count--;
+    gone = found->frame;
+    memmove(found, found + 1, (size_t)(end - found - 1) * sizeof *found);
+    entered *outer = find_shown(context, name);
+    if (outer) outer->is_hidden = false;
     context->is_merged = false;
   } else {
     status = fail_not_entered(context, name, error);
@@ -233,8 +246,8 @@ static void gather(gathering *g, const member *m) {
 /* The members of all frames that show. */
 static void gather_all(gathering *g, const tw_context *context) {
   for (size_t i = 0; i < context->count; i++) {
-    if (is_hidden(context, i)) continue;
-    const frame *f = context->frames[i];
+    if (context->frames[i].is_hidden) continue;
+    const frame *f = context->frames[i].frame;
     for (size_t j = 0; j < f->count; j++) gather(g, &f->members[j]);
   }
 }
@@ -250,7 +263,7 @@ static bool write_member(tw_buffer *out, const member *m, bool is_first) {
 static bool merge(tw_context *context) {
   size_t room = 0;
   if (context->is_merged) return true;
-  for (size_t i = 0; i < context->count; i++) room += context->frames[i]->count;
+  for (size_t i = 0; i < context->count; i++) room += context->frames[i].frame->count;
   gathering g;
   if (!begin_gathering(&g, room)) return false;
   gather_all(&g, context);
@@ -287,8 +300,8 @@ tw_status tw_context_resolve(tw_context *context, char **text, size_t *len, tw_e
 void tw_context_visit(tw_context *context, tw_context_visit_fn visit, void *self) {
   pthread_mutex_lock(&context->mutex);
   for (size_t i = 0; i < context->count; i++) {
-    if (is_hidden(context, i)) continue;
-    const frame *f = context->frames[i];
+    if (context->frames[i].is_hidden) continue;
+    const frame *f = context->frames[i].frame;
     const tw_node *root = tw_store_node(f->event->store, f->event->root);
     visit(self, f->name, root->text, root->len);
   }

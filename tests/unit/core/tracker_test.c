@@ -262,6 +262,35 @@ static void a_name_entered_again_hides_its_outer_one_until_exit(void **state) {
   tw_context_unref(copy);
 }
 
+static void assert_resolves(tw_context *context, const char *expected) {
+  char *text;
+  size_t len;
+  assert_int_equal(tw_context_resolve(context, &text, &len, NULL), TW_OK);
+  assert_string_equal(text, expected);
+  tw_free(text);
+}
+
+static void a_copy_hides_and_shows_its_contexts_by_itself(void **state) {
+  (void)state;
+  tw_context *context = tw_context_new();
+  assert_int_equal(tw_context_enter(context, "n", "{\"a\":1}", 7, NULL), TW_OK);
+  assert_int_equal(tw_context_enter(context, "n", "{\"b\":2}", 7, NULL), TW_OK);
+  assert_int_equal(tw_context_enter(context, "m", "{\"m\":0}", 7, NULL), TW_OK);
+  assert_int_equal(tw_context_enter(context, "n", "{\"c\":3}", 7, NULL), TW_OK);
+  tw_context *copy = tw_context_copy(context);
+  assert_int_equal(tw_context_exit(copy, "n", NULL), TW_OK);
+  assert_resolves(copy, "{\"b\":2,\"m\":0}");
+  assert_int_equal(tw_context_exit(copy, "n", NULL), TW_OK);
+  assert_resolves(copy, "{\"a\":1,\"m\":0}");
+  assert_int_equal(tw_context_exit(copy, "m", NULL), TW_OK);
+  assert_int_equal(tw_context_exit(copy, "n", NULL), TW_OK);
+  assert_int_equal(tw_context_exit(copy, "n", NULL), TW_ENOENT);
+  assert_resolves(copy, "{}");
+  assert_resolves(context, "{\"m\":0,\"c\":3}");
+  tw_context_unref(copy);
+  tw_context_unref(context);
+}
+
 /* Comparing each with each took seconds for what fits into an event. */
 static void a_union_of_many_keys_has_each_once_in_its_place(void **state) {
   (void)state;
@@ -420,6 +449,7 @@ int main(void) {
       cmocka_unit_test(later_contexts_override_and_keys_keep_their_place),
       cmocka_unit_test(of_equal_keys_the_last_value_counts),
       cmocka_unit_test(a_name_entered_again_hides_its_outer_one_until_exit),
+      cmocka_unit_test(a_copy_hides_and_shows_its_contexts_by_itself),
       cmocka_unit_test(a_union_of_many_keys_has_each_once_in_its_place),
       cmocka_unit_test(a_context_must_be_an_object),
       cmocka_unit_test(a_thread_local_locator_has_a_context_for_each_thread),
