@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/bytes.h"
 
 typedef struct tw_buffer {
   char *data; ///< owned; NULL while nothing was reserved
@@ -22,7 +23,7 @@ static inline bool tw_buffer_reserve(tw_buffer *buffer, size_t extra) {
 /// @return false without memory; nothing is appended then
 static inline bool tw_buffer_append(tw_buffer *buffer, const void *bytes, size_t len) {
   if (!tw_buffer_reserve(buffer, len)) return false;
-  if (len) memcpy(buffer->data + buffer->len, bytes, len);
+  tw_bytes_copy(buffer->data + buffer->len, bytes, len);
   buffer->len += len;
   return true;
 }

@@ -22,7 +22,7 @@ static entry *find(allowlist *list, const char *name, size_t len) {
   for (;; at = (at + 1) & list->mask) {
     entry *slot = &list->entries[at];
     if (!slot->name) return slot;
-    if (slot->len == len && memcmp(slot->name, name, len) == 0) return slot;
+    if (slot->len == len && tw_bytes_equal(slot->name, name, len)) return slot;
   }
 }
 

@@ -56,15 +56,12 @@ static bool insert_box(tw_store *store, tw_edits *edits, uint32_t at, tw_box *bo
 
 /* ------------------------------------------------------------------- boxes */
 
-static tw_box *new_box(tw_store *store, const tw_box *like, uint32_t room) {
+static inline tw_box *new_box(tw_store *store, tw_ref node, bool is_array, uint32_t room,
+                              uint64_t owner) {
   tw_box *box = tw_store_alloc(store, sizeof *box + room * sizeof *box->slots);
   if (!box) return NULL;
-  *box = *like;
+  *box = (tw_box){.owner = owner, .node = node, .is_array = is_array, .cap = room};
   box->slots = (tw_slot *)(box + 1);
-  box->cap = room;
-  box->front = box->walks = 0;
-  box->index = NULL;
-  box->indexed = false;
   return box;
 }
 
@@ -99,8 +96,8 @@ static void add_elements(const tw_node *nodes, tw_box *box) {
 static tw_box *box_of_nodes(const tw_event *event, tw_ref container, uint64_t owner) {
   const tw_node *nodes = event->store->nodes;
   bool is_array = tw_node_kind(nodes + container) == TW_KIND_ARRAY;
-  tw_box like = {.owner = owner, .node = container, .is_array = is_array};
-  tw_box *box = new_box(event->store, &like, most_members(event, container) + SPARE_SLOTS);
+  uint32_t room = most_members(event, container) + SPARE_SLOTS;
+  tw_box *box = new_box(event->store, container, is_array, room, owner);
   if (!box) return NULL;
   if (is_array) add_elements(nodes, box);
   else add_members(nodes, box);
@@ -108,9 +105,11 @@ static tw_box *box_of_nodes(const tw_event *event, tw_ref container, uint64_t ow
 }
 
 static tw_box *copy_box(tw_store *store, const tw_box *old, uint64_t owner) {
-  tw_box *box = new_box(store, old, old->count + SPARE_SLOTS);
+  tw_box *box = new_box(store, old->node, old->is_array, old->count + SPARE_SLOTS, owner);
   if (!box) return NULL;
-  box->owner = owner;
+  box->count = old->count;
+  box->unique = old->unique;
+  box->seen = old->seen;
   memcpy(box->slots, old->slots, old->count * sizeof *old->slots);
   return box;
 }
@@ -201,9 +200,10 @@ static inline tw_status check_depth(const tw_event *event, tw_ref container, tw_
 
 /* ------------------------------------------------------------------ editing */
 
-static tw_status check_object(const tw_event *event, tw_ref object, tw_error *error) {
+static inline tw_status check_object(const tw_event *event, tw_ref object, tw_error *error) {
   tw_kind kind = tw_node_kind(event->store->nodes + object);
-  if (tw_kind_is_container(kind) && !tw_event_is_array(event, object)) return TW_OK;
+  const tw_box *box = tw_event_box(event, object);
+  if (box ? !box->is_array : kind == TW_KIND_OBJECT) return TW_OK;
   return tw_fail(error, TW_ETYPE, "%s has no keys: an object is needed",
                  tw_kind_is_container(kind) ? "an array" : "a scalar");
 }

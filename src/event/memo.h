@@ -60,7 +60,7 @@ const char *tw_memo_text(tw_store *store, tw_ref ref, size_t *len);
 bool tw_key_equals_escaped(const tw_node *node, const char *key, size_t len);
 static inline bool tw_key_equals(const tw_node *node, uint32_t meta, const char *key,
                                  size_t len) {
-  if (node->meta == meta) return node->len == len && memcmp(node->text, key, len) == 0;
+  if (node->meta == meta) return node->len == len && tw_bytes_equal(node->text, key, len);
   return tw_node_kind(node) == TW_KIND_ESCAPED_KEY && tw_key_equals_escaped(node, key, len);
 }
 

@@ -9,9 +9,10 @@
 #include "event/box.h"
 
 typedef struct {
-  const tw_event *event;
+  const tw_edits *edits;
   const tw_node *nodes;
   tw_buffer *out;
+  char *at, *end; /* where to write next, and the end of the buffer's room */
 } renderer;
 
 /* How a container is written, taken from its first members. */
@@ -23,16 +24,37 @@ typedef struct {
 
 enum { MAX_SEPARATOR = 40 }; /* longer ones are not worth repeating */
 
-static bool render_box(const renderer *r, const tw_box *box);
+static bool render_box(renderer *r, const tw_box *box);
 
-static bool put(const renderer *r, const char *from, const char *to) {
-  return tw_buffer_append(r->out, from, (size_t)(to - from));
+static __attribute__((noinline)) bool grow(renderer *r, size_t extra) {
+  r->out->len = (size_t)(r->at - r->out->data);
+  if (!tw_buffer_grow(r->out, extra)) return false;
+  r->at = r->out->data + r->out->len;
+  r->end = r->out->data + r->out->cap;
+  return true;
+}
+
+static inline bool put_bytes(renderer *r, const char *from, size_t len) {
+  if (len > (size_t)(r->end - r->at) && !grow(r, len)) return false;
+  tw_bytes_copy(r->at, from, len);
+  r->at += len;
+  return true;
+}
+
+static inline bool put_byte(renderer *r, char byte) {
+  if (r->at == r->end && !grow(r, 1)) return false;
+  *r->at++ = byte;
+  return true;
+}
+
+static inline bool put(renderer *r, const char *from, const char *to) {
+  return put_bytes(r, from, (size_t)(to - from));
 }
 
 /* Copies text that holds the nodes first..end, with the boxes among them. */
-static bool copy_with_boxes(const renderer *r, const char *from, const char *to, tw_ref first,
+static bool copy_with_boxes(renderer *r, const char *from, const char *to, tw_ref first,
                             tw_ref end) {
-  const tw_edits *edits = r->event->edits;
+  const tw_edits *edits = r->edits;
   uint32_t at = tw_edits_search(edits, first);
   while (at < edits->count && edits->boxes[at]->node < end) {
     const tw_box *box = edits->boxes[at];
@@ -44,7 +66,7 @@ static bool copy_with_boxes(const renderer *r, const char *from, const char *to,
   return put(r, from, to);
 }
 
-static bool render_value(const renderer *r, tw_ref ref) {
+static bool render_value(renderer *r, tw_ref ref) {
   const tw_node *node = r->nodes + ref;
   const char *end = node->text + node->len;
   if (!tw_kind_is_container(tw_node_kind(node))) return put(r, node->text, end);
@@ -120,15 +142,15 @@ static uint32_t run_end(const renderer *r, const style *s, const tw_box *box, ui
   return (uint32_t)(slot - box->slots);
 }
 
-static bool render_key(const renderer *r, const style *s, tw_ref key) {
+static bool render_key(renderer *r, const style *s, tw_ref key) {
   const tw_node *node = r->nodes + key;
   if (was_here(s, key)) return put(r, node->text - 1, node[1].text);
   return put(r, node->text - 1, node->text + node->len + 1) &&
-         tw_buffer_append(r->out, s->colon, s->colon_len);
+         put_bytes(r, s->colon, s->colon_len);
 }
 
 /* The slots from..last, which follow each other in the text. */
-static bool render_run(const renderer *r, const style *s, const tw_box *box, uint32_t from,
+static bool render_run(renderer *r, const style *s, const tw_box *box, uint32_t from,
                        uint32_t last) {
   const tw_slot *slot = box->slots + from, *end = box->slots + last;
   if (from == last)
@@ -140,33 +162,34 @@ static bool render_run(const renderer *r, const style *s, const tw_box *box, uin
                          end->value + tw_node_size(end_node));
 }
 
-static bool render_empty(const renderer *r, const tw_box *box) {
+static bool render_empty(renderer *r, const tw_box *box) {
   const tw_node *node = r->nodes + box->node;
   bool same = (tw_node_kind(node) == TW_KIND_ARRAY) == box->is_array;
   if (same && tw_node_size(node) == 1) return put(r, node->text, node->text + node->len);
-  return tw_buffer_append(r->out, box->is_array ? "[]" : "{}", 2);
+  return put_bytes(r, box->is_array ? "[]" : "{}", 2);
 }
 
-static bool render_box(const renderer *r, const tw_box *box) {
+static bool render_box(renderer *r, const tw_box *box) {
   if (!box->count) return render_empty(r, box);
   style s = find_style(r, box);
-  if (!tw_buffer_byte(r->out, box->is_array ? '[' : '{')) return false;
-  if (!tw_buffer_append(r->out, s.open, s.open_len)) return false;
+  if (!put_byte(r, box->is_array ? '[' : '{')) return false;
+  if (!put_bytes(r, s.open, s.open_len)) return false;
   for (uint32_t from = 0, last; from < box->count; from = last + 1) {
     last = run_end(r, &s, box, from);
-    if (from && !tw_buffer_append(r->out, s.comma, s.comma_len)) return false;
+    if (from && !put_bytes(r, s.comma, s.comma_len)) return false;
     if (!render_run(r, &s, box, from, last)) return false;
   }
-  return tw_buffer_append(r->out, s.close, s.close_len) &&
-         tw_buffer_byte(r->out, box->is_array ? ']' : '}');
+  return put_bytes(r, s.close, s.close_len) && put_byte(r, box->is_array ? ']' : '}');
 }
 
 bool tw_event_render(const tw_event *event, tw_ref ref, tw_buffer *out) {
   const tw_node *node = tw_store_node(event->store, ref);
   if (!event->edits) return tw_buffer_append(out, node->text, node->len);
-  renderer r = {event, event->store->nodes, out};
   size_t before = out->len;
-  if (tw_buffer_reserve(out, node->len) && render_value(&r, ref)) return true;
-  out->len = before;
-  return false;
+  if (!tw_buffer_reserve(out, node->len)) return false;
+  renderer r = {event->edits, event->store->nodes, out, out->data + before,
+                out->data + out->cap};
+  bool done = render_value(&r, ref);
+  out->len = done ? (size_t)(r.at - out->data) : before;
+  return done;
 }

@@ -172,12 +172,14 @@ tw_status tw_event_import(tw_store *store, const tw_event *event, tw_event *out,
 
 /* ------------------------------------------------------------------ values */
 
-static tw_status add_node(tw_store *store, const char *text, size_t len, uint32_t meta,
-                          tw_ref *out, tw_error *error) {
+static inline tw_status add_node(tw_store *store, const char *text, size_t len, uint32_t meta,
+                                 tw_ref *out, tw_error *error) {
   *out = 0;
   if (store->count >= TW_MAX_NODES) return too_many_nodes(error);
-  tw_status status = reserve_nodes(store, 1, error);
-  if (status) return status;
+  if (store->count == store->cap) {
+    tw_status status = reserve_nodes(store, 1, error);
+    if (status) return status;
+  }
   store->nodes[store->count] = (tw_node){text, (uint32_t)len, meta};
   *out = store->count++;
   return TW_OK;
@@ -217,7 +219,7 @@ static inline tw_status add_string(tw_store *store, const char *bytes, size_t le
   char *text = tw_store_alloc(store, len + 2);
   if (!text) return tw_no_memory(error);
   text[0] = text[len + 1] = '"';
-  if (len) memcpy(text + 1, bytes, len);
+  tw_bytes_copy(text + 1, bytes, len);
   if (!is_key)
     return add_node(store, text, len + 2,
                     tw_node_meta(escaped ? TW_KIND_ESCAPED : TW_KIND_STRING, 1), out, error);

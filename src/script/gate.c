@@ -107,6 +107,23 @@ tw_gate *tw_gate_new(lua_State *L, tw_lua *lua) {
   return gate;
 }
 
+/* The floor of a script's main thread, below all calls from C. */
+enum { HANDLER = 1, LIVE };
+
+/* Whether no function is under way on the main thread. */
+static inline bool is_on_floor(lua_State *L, const tw_lua *lua) {
+  lua_Debug level;
+  return L == lua->L && !lua_getstack(L, 0, &level);
+}
+
+void tw_gate_lay_floor(tw_gate *gate) {
+  lua_State *L = gate->L;
+  if (lua_gettop(L) != 0 || !is_on_floor(L, gate->lua)) return;
+  tw_gate_push_handler(L, gate);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, gate->live);
+  gate->has_floor = true;
+}
+
 void tw_gate_release(tw_gate *gate) {
   atomic_store_explicit(&gate->owner, NOBODY, memory_order_release);
 }
@@ -280,16 +297,23 @@ static tw_outcome call_protected(tw_event_call *call, int results, tw_error *err
 }
 
 /* In a state of ours a view is no object, so nothing outside of the function can raise. The
-   handler stays below the results: taking it out would move them. */
+   handler stays below the results: taking it out would move them. On the floor, where no
+   function of Lua's is under way, it stands ready. */
 static tw_outcome call_light(tw_event_call *call, int results, tw_error *error) {
   lua_State *L = call->L;
-  int handler = call->top + 1;
-  call->first = handler + 1;
-  tw_gate_push_handler(L, call->callback->gate);
-  tw_callback_push(L, call->callback);
+  tw_gate *gate = call->callback->gate;
+  int handler = HANDLER;
+  if (gate->has_floor && is_on_floor(L, call->lua)) {
+    lua_rawgeti(L, LIVE, call->callback->key);
+  } else {
+    handler = call->top + 1;
+    tw_gate_push_handler(L, gate);
+    tw_callback_push(L, call->callback);
+  }
+  call->first = lua_gettop(L);
   tw_view_push(L, call->lua, call->serial);
   int status = lua_pcall(L, 1, results, handler);
-  return status == LUA_OK ? TW_RETURNED : raised(call->callback->gate, L, status, error);
+  return status == LUA_OK ? TW_RETURNED : raised(gate, L, status, error);
 }
 
 bool tw_event_call_begin(tw_event_call *call, const tw_callback *callback, tw_event *event,

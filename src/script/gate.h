@@ -27,12 +27,16 @@ typedef struct tw_gate {
   lua_Integer last_key;
   tw_router *root;       ///< of a router script, borrowed; NULL while it loads
   bool is_script;        ///< emit goes to `root`
+  bool has_floor;        ///< see tw_gate_lay_floor
   tw_buffer traceback;   ///< of the last error
   tw_error locate_error; ///< why a locator in Lua gave no context
 } tw_gate;
 
 /// Makes the gate of a state, before any other object with a finalizer. May raise.
 tw_gate *tw_gate_new(lua_State *L, tw_lua *lua);
+/// For a script's state whose main thread has an empty stack and is used from C alone: keeps
+/// what every call needs at the bottom of it.
+void tw_gate_lay_floor(tw_gate *gate);
 /// Lets the next thread that comes be the owner.
 void tw_gate_release(tw_gate *gate);
 

@@ -184,6 +184,7 @@ tw_status tw_script_load(const char *path, tw_script **out, tw_error *error) {
     return status;
   }
   lua_settop(script->L, 0);
+  tw_gate_lay_floor(script->gate);
   script->gate->root = script->router;
   tw_gate_release(script->gate);
   *out = script;
