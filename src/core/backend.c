@@ -150,15 +150,30 @@ static tw_status send_now(tw_backend *backend, tw_event *event, unsigned flags,
   return backend->ops.send(backend->self, event, flags, error);
 }
 
-tw_status tw_backend_send(tw_backend *backend, tw_event *event, unsigned flags,
-                          tw_error *error) {
-  tw_status status = backend->serial ? enter(backend, error) : TW_OK;
+static void count(atomic_uint_fast64_t *counter) {
+  atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+/* Under the mutex nobody else writes `accepted`: no bus needs to be locked. */
+static tw_status send_serially(tw_backend *backend, tw_event *event, unsigned flags,
+                               tw_error *error) {
+  tw_status status = enter(backend, error);
   if (status == TW_OK) {
     status = send_now(backend, event, flags, error);
-    if (backend->serial) leave(backend);
+    uint64_t accepted = atomic_load_explicit(&backend->accepted, memory_order_relaxed);
+    atomic_store_explicit(&backend->accepted, accepted + (status == TW_OK),
+                          memory_order_relaxed);
+    leave(backend);
   }
-  atomic_fetch_add_explicit(status == TW_OK ? &backend->accepted : &backend->refused, 1,
-                            memory_order_relaxed);
+  if (status != TW_OK) count(&backend->refused);
+  return status;
+}
+
+tw_status tw_backend_send(tw_backend *backend, tw_event *event, unsigned flags,
+                          tw_error *error) {
+  if (backend->serial) return send_serially(backend, event, flags, error);
+  tw_status status = send_now(backend, event, flags, error);
+  count(status == TW_OK ? &backend->accepted : &backend->refused);
   return status;
 }
 

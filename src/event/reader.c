@@ -338,8 +338,8 @@ static tw_status report(const reader *r, tw_error *error) {
   return tw_fail_at(error, r->status, position, "%s", r->why);
 }
 
-static tw_status read_with(tw_index_fn index_next, const char *text, size_t len,
-                           uint32_t max_depth, tw_node *nodes, size_t *count, tw_error *error) {
+tw_status tw_read_with(tw_index_fn index_next, const char *text, size_t len, uint32_t max_depth,
+                       tw_node *nodes, size_t *count, tw_error *error) {
   *count = 0;
   if (len > LENGTH_BOUND)
     return tw_fail_at(error, TW_ELIMIT, LENGTH_BOUND, "the text is longer than %zu bytes",
@@ -356,54 +356,7 @@ static tw_status read_with(tw_index_fn index_next, const char *text, size_t len,
   return read_document(&r, count) ? TW_OK : report(&r, error);
 }
 
-/* ---------------------------------------------------------------- variants */
-
-#if defined(__x86_64__)
-static inline bool has_avx2(void) {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi");
-}
-
-static tw_status read_avx2(const char *text, size_t len, uint32_t max_depth, tw_node *nodes,
-                           size_t *count, tw_error *error) {
-  return read_with(tw_index_avx2, text, len, max_depth, nodes, count, error);
-}
-
-static tw_status read_sse2(const char *text, size_t len, uint32_t max_depth, tw_node *nodes,
-                           size_t *count, tw_error *error) {
-  return read_with(tw_index_sse2, text, len, max_depth, nodes, count, error);
-}
-#endif
-
-static tw_status read_portable(const char *text, size_t len, uint32_t max_depth, tw_node *nodes,
-                               size_t *count, tw_error *error) {
-  return read_with(tw_index_portable, text, len, max_depth, nodes, count, error);
-}
-
-static const struct variant {
-  const char *name;
-  tw_read_fn read;
-} variants[] = {{"portable", read_portable},
-#if defined(__x86_64__)
-                {"sse2", read_sse2},
-                {"avx2", read_avx2}
-#endif
-};
-
-tw_read_fn tw_reader_variant(size_t index, const char **name) {
-  size_t count = sizeof variants / sizeof *variants;
-#if defined(__x86_64__)
-  if (!has_avx2()) count--;
-#endif
-  if (index >= count) return NULL;
-  *name = variants[index].name;
-  return variants[index].read;
-}
-
 tw_status tw_read_json(const char *text, size_t len, uint32_t max_depth, tw_node *nodes,
                        size_t *count, tw_error *error) {
-  tw_index_fn index_next = tw_index_portable;
-#if defined(__x86_64__)
-  index_next = has_avx2() ? tw_index_avx2 : tw_index_sse2;
-#endif
-  return read_with(index_next, text, len, max_depth, nodes, count, error);
+  return tw_read_with(tw_index_best(), text, len, max_depth, nodes, count, error);
 }

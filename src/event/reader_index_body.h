@@ -8,9 +8,11 @@
  *   block_load(p), block_quotes(b), block_found(b)   masks of a block
  *   block_utf8_left(b, p, non_ascii)   which bytes over 127 are left to check; only with
  *                HAS_UTF8_CHECK
+ *   append_marks(out, at, bits)   only with HAS_APPEND_MARKS, else it is made of LOWEST
  *   block_plain(b)   whether it has only plain ASCII: no backslash, no control character
  */
 
+#ifndef HAS_APPEND_MARKS
 /* Appends the offset of each bit. Batches are written whole, because a store costs less
    than a branch that is often guessed wrong; only `count` of them stay. */
 TARGET static inline uint32_t *append_marks(uint32_t *out, uint32_t at, uint64_t bits) {
@@ -22,6 +24,7 @@ TARGET static inline uint32_t *append_marks(uint32_t *out, uint32_t at, uint64_t
   for (out += TW_INDEX_BATCH; out < end; bits &= bits - 1) *out++ = at + LOWEST(bits);
   return end;
 }
+#endif
 
 /* The last step of a text reads past its end; what it finds there is masked out. */
 TARGET static inline uint64_t last_marks(tw_index *index, uint32_t at) {
