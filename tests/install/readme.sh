@@ -48,5 +48,7 @@ rm -rf out && mkdir out
 echo "readme: embedding in Lua"
 block lua 2 >embed.lua
 lua5.4 embed.lua
-expect '"data":{"total":12.5,"items":[]}' out/events.ndjson
+# A Lua table has no order.
+expect '"items":[]' out/events.ndjson
+expect '"total":12.5' out/events.ndjson
 expect '"id":1,"host":"h1"' out/events.ndjson
