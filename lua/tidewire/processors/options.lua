@@ -5,22 +5,11 @@
 -- `build` itself never raises: it returns a processor, or nil and what is wrong.
 
 local core = require "tidewire.core"
+local sorted_keys = require("tidewire.declare").sorted_keys
 
 local M = {}
 
 local ON_ERROR = { pass = true, drop = true, dead_letter = true }
-
-local function sorted_keys(t)
-  local keys = {}
-  for key in pairs(t) do
-    keys[#keys + 1] = key
-  end
-  table.sort(keys, function(a, b)
-    return tostring(a) < tostring(b)
-  end)
-  return keys
-end
-M.sorted_keys = sorted_keys
 
 --- What is wrong with a list of strings, or nil. An empty one is wrong: it would do nothing.
 local function list_problem(list)

@@ -14,6 +14,7 @@
 #include "base/alloc.h"
 #include "support/oom.h"
 #include "tidewire.h"
+#include "witness.h"
 
 static void *allocate(void *self, void *block, size_t old, size_t size) {
   (void)self;
@@ -33,26 +34,6 @@ static lua_State *open_state(void) {
 
 static void run(lua_State *L, const char *code) {
   if (luaL_dostring(L, code) != LUA_OK) fail_msg("%s", lua_tostring(L, -1));
-}
-
-/* Remembers the last failure. */
-typedef struct witness {
-  tw_status code;
-  char message[512];
-  size_t count;
-} witness;
-
-static void see(void *self, const tw_failure *failure) {
-  witness *to = self;
-  to->count++;
-  to->code = failure->error->code;
-  snprintf(to->message, sizeof to->message, "%s", failure->error->message);
-}
-
-static void watch(tw_tracker *tracker, witness *to) {
-  tw_observer observer = {see, NULL, NULL};
-  assert_int_equal(tw_router_set_observer(tw_tracker_router(tracker), &observer, to, NULL),
-                   TW_OK);
 }
 
 static tw_tracker *registered(const char *name) {
@@ -123,7 +104,7 @@ static void a_tracker_that_outlives_its_lua_state_fails_with_a_message(void **st
   tw_tracker *tracker = registered("shop");
   lua_close(L);
   witness seen = {0};
-  watch(tracker, &seen);
+  watch(tw_tracker_router(tracker), &seen);
   assert_int_equal(tw_emit(tracker, "b", NULL, 0, NULL), TW_OK);
   assert_int_equal(seen.code, TW_ECLOSED);
   assert_non_null(strstr(seen.message, "its Lua state is closed"));
@@ -170,7 +151,7 @@ static void an_emit_on_another_thread_is_refused_by_lua_functions(void **state) 
       "  processors = { function(event) event.here = true end } }, 'shop')");
   tw_tracker *tracker = registered("shop");
   witness seen = {0};
-  watch(tracker, &seen);
+  watch(tw_tracker_router(tracker), &seen);
   pthread_t thread;
   assert_int_equal(pthread_create(&thread, NULL, emit_there, tracker), 0);
   run(L, "for i = 1, 1000 do local t = { i } end");

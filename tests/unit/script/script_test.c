@@ -13,6 +13,7 @@
 
 #include "script/script.h"
 #include "support/oom.h"
+#include "witness.h"
 
 static char folder[] = "/tmp/tidewire-script-XXXXXX";
 
@@ -74,25 +75,6 @@ static size_t stored(tw_router *router) {
 
 #define HEAD "local tw = require 'tidewire'\n"
 #define OUT  "backends = { out = tw.backends.memory() }"
-
-/* Remembers the last failure. */
-typedef struct witness {
-  tw_status code;
-  char message[512];
-  size_t count;
-} witness;
-
-static void see(void *self, const tw_failure *failure) {
-  witness *to = self;
-  to->count++;
-  to->code = failure->error->code;
-  snprintf(to->message, sizeof to->message, "%s", failure->error->message);
-}
-
-static void watch(tw_router *router, witness *to) {
-  tw_observer observer = {see, NULL, NULL};
-  assert_int_equal(tw_router_set_observer(router, &observer, to, NULL), TW_OK);
-}
 
 /* ------------------------------------------------------------------ tests */
 
