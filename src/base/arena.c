@@ -1,3 +1,5 @@
+/* An arena is a list of chunks, each twice the one before. Blocks are never freed one by one,
+   and a chunk that is full is never looked at again until all are freed. */
 #include "base/arena.h"
 
 struct tw_arena_chunk {

@@ -1,3 +1,4 @@
+/* A message has a fixed size: the names that do not fit are left out, and it says so. */
 #include "core/names.h"
 
 #include <stdio.h>

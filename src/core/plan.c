@@ -1,7 +1,10 @@
+/* Plans: see plan.h for how events and changes pass each other. What needs the router's
+   configuration happens under the topology lock; entering and leaving never take it. */
 #include "core/plan.h"
 
 #include <string.h>
 
+/* More than ever can leave, so that `left` is not zero before the plan is replaced. */
 #define BIAS (INT64_C(1) << 62)
 
 static int find_slot(const tw_router *router) {
@@ -11,6 +14,9 @@ static int find_slot(const tw_router *router) {
   return -1;
 }
 
+/* Both lists lie behind the plan in one allocation. The router keeps processors and ports
+   for as long as a plan may name them, but route and watcher are replaced: a plan holds its
+   own. */
 static void copy_configuration(tw_plan *plan, const tw_router *router) {
   plan->is_open = true;
   plan->processor_count = router->processor_count;
@@ -69,6 +75,8 @@ void tw_plan_install(tw_plan *plan) {
   atomic_store(&plan->router->gate, plan->slot);
 }
 
+/* The exchange of the gate is the moment of the change: who entered before it is inside the
+   old plan and was counted, who enters after it is inside the new one. */
 void tw_plan_swap(tw_plan *plan, tw_change *change) {
   tw_router *router = plan->router;
   tw_plan *old = router->current;
@@ -105,6 +113,8 @@ static void drop_era(tw_plan *era, const tw_way *way, tw_closing *closing) {
   }
 }
 
+/* The slot is given back under the lock, as changes look for a free one; what is called
+   from here may be the host's, so that it runs without. */
 void tw_plan_end(tw_plan *plan, const tw_way *way, tw_closing *closing) {
   tw_plan *era = plan->era;
   tw_topology_lock();

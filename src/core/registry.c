@@ -1,4 +1,6 @@
-/* The trackers that the process knows by name, in ascending order of name. */
+/* The trackers that the process knows by name, in ascending order of name: the one mutable
+   state of the process. A list is enough, as programs have a few trackers and look one up
+   once. It holds a reference of each; its memory goes with the last entry. */
 #include <pthread.h>
 #include <string.h>
 

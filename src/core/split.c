@@ -1,3 +1,6 @@
+/* The pieces of a split live in the store of the event that is split, so that they share its
+   text, and what is not touched is not copied. Running out of memory is remembered apart from
+   the status: a callback may overlook the status, and its event must not go on in part. */
 #include "core/split.h"
 
 static tw_status fail_short(tw_split *split, tw_error *error) {
@@ -21,7 +24,7 @@ tw_status tw_split_add(tw_split *split, const tw_event *event) {
   tw_event piece;
   tw_store *store = split->whole->store;
   if (!reserve(split)) return fail_short(split, NULL);
-  if (event->store == store) {
+  if (event->store == store) { /* the event itself, or another piece */
     piece = tw_event_fork(event);
   } else {
     tw_status status = tw_event_import(store, event, &piece, NULL);

@@ -1,3 +1,5 @@
+/* What a route chooses, as a set of bits: naming a backend twice sends to it once, and the
+   order of names in the route does not change the order of delivery. */
 #include "core/targets.h"
 
 #include <string.h>
@@ -12,6 +14,7 @@ bool tw_port_set_init(tw_port_set *set, size_t count, tw_arena *arena) {
   return set->words != NULL;
 }
 
+/* The ports of a plan are in ascending order of name. */
 static bool find(const tw_plan *plan, const char *name, size_t len, size_t *at) {
   size_t low = 0, high = plan->port_count;
   while (low < high) {
@@ -40,6 +43,8 @@ static tw_status fail_unknown(const tw_plan *plan, const char *name, size_t len,
                          "the router has none");
 }
 
+/* An unknown name does not spoil those that are known: they are sent to, and the first
+   unknown one is told afterwards, once for the event. */
 tw_status tw_targets_add(tw_targets *targets, const char *name, size_t len, tw_error *error) {
   size_t at;
   if (find(targets->plan, name, len, &at)) {

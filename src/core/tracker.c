@@ -1,7 +1,12 @@
+/* A tracker is a root router, a locator of contexts, and scratch space for events in the
+   making. Each operation on contexts takes a reference of the context first: the locator is
+   the host's, and another thread may make it forget the context meanwhile. */
 #include "core/tracker.h"
 
 #include <string.h>
 
+/* The router may outlive the tracker in somebody else's tree, but what the tracker opened is
+   closed with it. */
 static void free_tracker(tw_tracker *tracker) {
   for (size_t i = 0; i < TW_SCRATCHES; i++) {
     tw_scratch_free(atomic_load(&tracker->scratches[i]));
@@ -12,6 +17,7 @@ static void free_tracker(tw_tracker *tracker) {
   tw_free(tracker);
 }
 
+/* The locator is kept on failure too: it is let go, so that callers need not look. */
 tw_status tw_tracker_new(tw_locator *locator, tw_tracker **out, tw_error *error) {
   tw_status status = TW_OK;
   tw_tracker *tracker = tw_calloc(1, sizeof *tracker);
@@ -41,6 +47,8 @@ void tw_tracker_unref(tw_tracker *tracker) {
 
 tw_router *tw_tracker_router(tw_tracker *tracker) { return tracker->router; }
 
+/* Two atomics instead of a lock: an emit that runs meanwhile may see one of them new and the
+   other old, which bounds it as well. */
 void tw_tracker_set_limits(tw_tracker *tracker, const tw_limits *limits) {
   tw_store whole = {0};
   tw_store_init(&whole, limits); /* fills in the defaults and keeps the bounds */

@@ -1,3 +1,5 @@
+/* Numbers with units. Read by hand: strtod would depend on the host's locale, and take
+   signs, exponents and hexadecimals that no option means. */
 #include "core/units.h"
 
 #include <string.h>
@@ -36,13 +38,14 @@ static bool find_unit(const unit *units, size_t count, const char *name, size_t 
   return false;
 }
 
+/* The bound is that of a signed number: durations end up in clocks that are. */
 static bool add_scaled(uint64_t *sum, uint64_t value, uint64_t factor) {
   if (value > (INT64_MAX - *sum) / factor) return false;
   *sum += value * factor;
   return true;
 }
 
-/* Digits behind the point, while the unit still divides: "1.5KiB" is 1536. */
+/* Digits behind the point, rounded to a whole base unit: "1.5KiB" is 1536. */
 static bool add_fraction(uint64_t *sum, const char *digits, size_t count, uint64_t factor) {
   double part = 0, weight = 0.1;
   for (size_t i = 0; i < count; i++, weight /= 10) part += (digits[i] - '0') * weight;
@@ -58,7 +61,7 @@ static size_t digits_at(const char *text, size_t from, size_t len) {
 static bool parse(const unit *units, size_t count, const char *text, size_t len,
                   uint64_t *out) {
   size_t whole = digits_at(text, 0, len), at = whole, fraction = 0, point = 0;
-  if (!whole || whole > 18) return false;
+  if (!whole || whole > 18) return false; /* 18 digits always fit into 64 bits */
   if (at < len && text[at] == '.') {
     point = at + 1;
     fraction = digits_at(text, point, len);

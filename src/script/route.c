@@ -1,3 +1,5 @@
+/* Routes that are Lua functions. What one returns is read in place, without making a table:
+   a route runs for every event. */
 #include "script/processor.h"
 
 #include "script/message.h"
