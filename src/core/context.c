@@ -223,7 +223,7 @@ typedef struct gathering {
 static bool begin_gathering(gathering *g, size_t room) {
   size_t size = 8;
   while (size < room * 2) size *= 2;
-  g->members = tw_malloc(room * sizeof *g->members + size * sizeof *g->table);
+  g->members = tw_malloc(room * sizeof(member *) + size * sizeof *g->table);
   if (!g->members) return false;
   g->table = memset(g->members + room, 0, size * sizeof *g->table);
   g->count = 0;
