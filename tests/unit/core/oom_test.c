@@ -285,6 +285,40 @@ static void failures_inside_a_router_never_lose_an_event(void **state) {
   assert_int_equal(tw_oom_live(), live);
 }
 
+/* Looks at no status. The pieces are long enough for allocations in between. */
+static tw_verdict split_carelessly(void *self, tw_event *event, tw_split *split,
+                                   tw_error *error) {
+  static char piece[8000];
+  (void)self, (void)event;
+  snprintf(piece, sizeof piece, "{\"x\":\"%0*d\"}", 7900, 0);
+  for (int i = 0; i < 3; i++) tw_split_add_json(split, piece, strlen(piece), error);
+  return TW_SPLIT;
+}
+
+static void a_split_goes_on_whole_or_in_all_its_pieces(void **state) {
+  (void)state;
+  static const tw_processor_ops ops = {split_carelessly, NULL};
+  static const tw_observer silent = {NULL, NULL, NULL};
+  for (size_t n = 0, failed = 1; failed; n++) {
+    tw_event *event;
+    tw_processor *processor;
+    fixture f = {.router = new_router()};
+    tw_processor_new("split", &ops, NULL, TW_ON_ERROR_PASS, &processor, NULL);
+    tw_router_add_processor(f.router, processor, NULL);
+    add_backend(&f);
+    tw_router_set_observer(f.router, &silent, NULL, NULL);
+    tw_router_open(f.router, NULL);
+    tw_event_parse("{\"id\":\"x\"}", 10, NULL, &event, NULL);
+    sent = 0;
+    tw_oom_fail_at(n);
+    tw_router_send(f.router, event, 0, NULL);
+    failed = tw_oom_off();
+    assert_true(sent == 3 || (failed && sent == 1));
+    tw_event_free(event);
+    tw_router_unref(f.router);
+  }
+}
+
 /* --------------------------------------------------------------- registry */
 
 static void registering_works_or_leaves_all_as_it_was(void **state) {
@@ -313,6 +347,7 @@ int main(void) {
       cmocka_unit_test(an_emit_fails_or_arrives),
       cmocka_unit_test(an_event_needs_no_memory_in_the_steady_state),
       cmocka_unit_test(failures_inside_a_router_never_lose_an_event),
+      cmocka_unit_test(a_split_goes_on_whole_or_in_all_its_pieces),
       cmocka_unit_test(registering_works_or_leaves_all_as_it_was),
   };
   tw_oom_install();

@@ -425,6 +425,9 @@ static void trackers_are_found_by_name(void **state) {
   assert_ptr_equal(found, first);
   tw_tracker_unref(found);
   assert_int_equal(tw_register_tracker(second, NULL, NULL), TW_OK);
+  assert_int_equal(tw_get_tracker(NULL, &found, NULL), TW_OK);
+  assert_ptr_equal(found, second);
+  tw_tracker_unref(found);
   tw_tracker_unref(first);
   assert_int_equal(tw_get_tracker("sho", &found, &error), TW_ENOENT);
   assert_null(found);
