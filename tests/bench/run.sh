@@ -49,7 +49,7 @@ growth() {
 }
 
 parts() {
-  for part in reader event view backend; do
+  for part in reader event view processor backend; do
     [ ! -x "$build/tests/bench/bench_${part}_bench" ] || {
       echo "# $part"
       "$build/tests/bench/bench_${part}_bench"
