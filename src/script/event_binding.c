@@ -6,6 +6,13 @@
 #include "script/value.h"
 #include "script/view.h"
 
+/* Lua counts the bytes of a string from 1. */
+static int fail_in_text(lua_State *L, tw_error *error) {
+  if (error->position != TW_NO_POSITION)
+    tw_error_prefix(error, "byte %zu: ", error->position + 1);
+  return tw_lua_fail(L, error);
+}
+
 /* tidewire.event(json_or_table) -> view */
 static int make_event(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
@@ -18,7 +25,7 @@ static int make_event(lua_State *L) {
   }
   if (lua_type(L, 1) == LUA_TSTRING) {
     const char *json = lua_tolstring(L, 1, &len);
-    return tw_view_push_json(L, lua, json, len, true, &error) ? tw_lua_fail(L, &error) : 1;
+    return tw_view_push_json(L, lua, json, len, true, &error) ? fail_in_text(L, &error) : 1;
   }
   if (!event && !lua_istable(L, 1)) return luaL_typeerror(L, 1, "JSON text or table");
   if (tw_view_push_made(L, lua, 1, "", &error)) return tw_lua_raise(L, "%s", error.message);
@@ -31,7 +38,7 @@ static int decode(lua_State *L) {
   size_t len;
   const char *json = luaL_checklstring(L, 1, &len);
   tw_error error = {0};
-  return tw_view_push_json(L, lua, json, len, false, &error) ? tw_lua_fail(L, &error) : 1;
+  return tw_view_push_json(L, lua, json, len, false, &error) ? fail_in_text(L, &error) : 1;
 }
 
 /* tidewire.encode(value) -> JSON text */

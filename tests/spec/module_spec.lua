@@ -28,6 +28,16 @@ describe("the module", function()
     assert.is_truthy(tw.version:match "^%d+%.%d+%.%d+$")
   end)
 
+  it("tells at which byte of a text it found a fault", function()
+    local event, message, code = tw.event '{"a": tru}'
+    assert.is_nil(event)
+    assert.are.equal("json", code)
+    assert.are.equal(
+      "byte 7: expected a value: an object, array, string, number, true, false or null", message)
+    local _, after = tw.decode "[1, 2"
+    assert.is_truthy(after:match "^byte 6: ")
+  end)
+
   it("names the nearest kind of an unknown backend", function()
     local message, here = refusal(function()
       return tw.backends.fiel { path = "x" }
