@@ -533,6 +533,108 @@ TW_API tw_status tw_unregister_tracker(const char *name, tw_error *error);
 /// @return TW_OK, or TW_ENOENT with a message that lists the known names
 TW_API tw_status tw_get_tracker(const char *name, tw_tracker **out, tw_error *error);
 
+/* ----------------------------------------------------------------- engines */
+
+/// An engine: a router script run by workers, threads with a Lua state each, and replaced
+/// while events flow. The loaded script is a *generation*: immutable and numbered from 1.
+/// Every event is processed by exactly one. Any thread may use an engine.
+///
+/// After a fork the workers are the parent's alone: in the child every call but
+/// tw_engine_unref fails with TW_ECLOSED, and that frees nothing.
+typedef struct tw_engine tw_engine;
+
+/// What an engine tells. All may be NULL; all are called from the workers and from whoever
+/// emits or reloads, at the same time. They must not flush, reload or close the engine.
+typedef struct tw_engine_ops {
+  void (*failed)(void *self, const tw_failure *failure); ///< as in tw_observer
+  void (*dead)(void *self, const tw_failure *failure);   ///< as in tw_observer
+  /// An event was not processed. @param cause  "newest" or "oldest": the queue was full;
+  ///        "timeout": it stayed full; "closed": the engine closed before its turn came
+  void (*dropped)(void *self, const char *cause, const tw_event *event);
+  /// A reload has ended. @param generation  the one that runs now
+  /// @param error  NULL when it is the new one; otherwise why it is not
+  void (*reloaded)(void *self, uint64_t generation, const tw_error *error);
+  void (*free)(void *self);
+} tw_engine_ops;
+
+/// Loads a script and starts the workers.
+///
+/// | option | |
+/// |---|---|
+/// | `workers` | threads, 1 to 64; 1 |
+/// | `partition_by` | path of the key that keeps its events in order, on one worker; events
+/// without it, and all when it is not set, take turns |
+/// | `queue` | events that wait at a worker, at most; 2048 |
+/// | `overload` | what a full queue does: `"block"` (the default), `"drop_newest"`,
+/// `"drop_oldest"` |
+/// | `block_for` | how long `"block"` waits before it drops, such as `"100ms"`; without end |
+/// | `watch` | whether changes of the script's files reload it; false |
+/// | `watchdog_errors`, `watchdog_within` | the share of events, such as 0.05, whose processing
+/// may fail within so many seconds (`"10s"`) after a reload, or it is undone |
+/// | `max_event`, `max_depth` | limits of events read from JSON |
+///
+/// The script's own `engine = { … }` holds where an option is not given here.
+///
+/// @param options  a JSON object, `len` bytes, copied; NULL means {}
+/// @param ops  copied; may be NULL. @param self  kept
+/// @param[out] out  owned
+/// @return TW_OK; TW_EINVAL for an option; TW_EIO, TW_ESCRIPT as the script deserves
+TW_API tw_status tw_engine_new(const char *script, const char *options, size_t len,
+                               const tw_engine_ops *ops, void *self, tw_engine **out,
+                               tw_error *error);
+TW_API tw_engine *tw_engine_ref(tw_engine *engine);
+/// The last reference closes it, without limit of time, and frees it.
+TW_API void tw_engine_unref(tw_engine *engine);
+
+/// Hands an event over. It is processed later; what happens to it then goes to the ops.
+/// @param event  copied
+/// @return TW_OK; TW_ELIMIT when it was dropped as the overload policy says; TW_ECLOSED;
+///         TW_ENOMEM
+TW_API tw_status tw_engine_send(tw_engine *engine, const tw_event *event, tw_error *error);
+/// The same from JSON text: also TW_EJSON.
+TW_API tw_status tw_engine_send_json(tw_engine *engine, const char *json, size_t len,
+                                     tw_error *error);
+/// A backend that sends into the engine, to hang under a tracker or router; its flush is
+/// tw_engine_flush without limit of time. It holds a reference.
+/// @param[out] out  owned
+TW_API tw_status tw_engine_backend(tw_engine *engine, tw_backend **out, tw_error *error);
+
+/// Waits until all that was sent before has been processed and its backends are flushed.
+/// @param timeout_ms  negative: without limit
+/// @param[out] remaining  events that were not, in time; may be NULL
+/// @return TW_OK; TW_ELIMIT when the time was over; what a backend's flush said
+TW_API tw_status tw_engine_flush(tw_engine *engine, int timeout_ms, uint64_t *remaining,
+                                 tw_error *error);
+
+/// Replaces the script by what its files hold now, while events flow.
+///
+/// The new generation is loaded beside the running one, rehearsed with the router's `tests`,
+/// and its backends are opened; shipped backends that are declared alike stay open. Then all
+/// workers change over, each between two events of its stream, and the old generation is
+/// closed. Calls at the same time are served by one reload, begun after the last of them.
+/// @return TW_OK when the new generation runs. Otherwise the old one goes on; the message
+///         says why, with `file:line`
+TW_API tw_status tw_engine_reload(tw_engine *engine, tw_error *error);
+
+typedef struct tw_engine_stats {
+  uint64_t generation; ///< that runs now
+  uint64_t reloads;    ///< that succeeded
+  uint64_t refused;    ///< reloads that failed, or were undone
+  uint64_t received;   ///< events that were taken
+  uint64_t processed;  ///< of them: through the router
+  uint64_t dropped;    ///< of them, and of those that were refused: lost to overload or closing
+  uint64_t waiting;    ///< received, and neither processed nor dropped
+  unsigned workers;
+} tw_engine_stats;
+TW_API void tw_engine_get_stats(tw_engine *engine, tw_engine_stats *out);
+
+/// Takes no more events, processes those that wait, and ends the workers.
+/// @param timeout_ms  negative: without limit
+/// @param[out] remaining  events that were dropped because the time was over; may be NULL
+/// @return TW_OK, also the second time; TW_ELIMIT when events were dropped; what closing said
+TW_API tw_status tw_engine_close(tw_engine *engine, int timeout_ms, uint64_t *remaining,
+                                 tw_error *error);
+
 /* ------------------------------------------------------------------- other */
 
 /// Frees memory that a function of this library gave to the caller.

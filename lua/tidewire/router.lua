@@ -146,6 +146,8 @@ local function add_backend(self, name, backend, where)
   local class = core.class(backend)
   if name:find "%c" then
     misuse("%s: a name must not hold control characters", (where:gsub("%c", "?")))
+  elseif class == "router" and core.holds(backend).engine then
+    misuse("%s has the field 'engine', which only the root may have", where)
   elseif class == "tracker" then
     misuse("%s is a tracker; use a router, or a backend that emits into it", where)
   elseif class ~= "router" and class ~= "backend" and not has_send(backend) then
@@ -155,6 +157,9 @@ local function add_backend(self, name, backend, where)
       where,
       describe(backend)
     )
+  end
+  if not class and core.rehearsal() then
+    backend = core.new_backend("memory", {})
   end
   must(core.add_backend(self, name, backend))
   if class == "router" then
@@ -233,13 +238,18 @@ function M.build(self, where, declared)
   return self
 end
 
-local FIELDS = { "processors", "route", "backends", "on_failure", "on_dead", "tests" }
-local LATER = { engine = true, sources = true }
+local FIELDS = { "processors", "route", "backends", "on_failure", "on_dead", "tests", "engine" }
+local LATER = { sources = true }
 
 --- Makes a router.
 function M.router(declared)
   declare.fields("router", declared, FIELDS, LATER)
-  return M.build(must(core.new_router()), "router", declared)
+  declare.optional("router: tests", declared.tests, "table")
+  declare.optional("router: engine", declared.engine, "table")
+  local self = M.build(must(core.new_router()), "router", declared)
+  local holds = core.holds(self)
+  holds.tests, holds.engine = declared.tests, declared.engine
+  return self
 end
 
 return M

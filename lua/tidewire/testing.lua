@@ -228,4 +228,75 @@ M.cases = core.entry(function(list)
   return tests
 end)
 
+--- What the backends got since `before`, by path.
+local function since(before, found)
+  local fresh = {}
+  for path, events in pairs(found) do
+    fresh[path] = table.move(events, #(before[path] or {}) + 1, #events, 1, {})
+  end
+  return fresh
+end
+
+--- Whether `expect` names backends, and is no event or list of them.
+local function is_by_path(expect, got)
+  if type(expect) ~= "table" or next(expect) == nil then
+    return false
+  end
+  for path, events in pairs(expect) do
+    if got[path] == nil or type(events) ~= "table" then
+      return false
+    end
+  end
+  return true
+end
+
+local function by_path_problem(expect, got)
+  for path, events in pairs(got) do
+    local problem = result_problem(expect[path] or {}, events)
+    if problem then
+      return path .. ": " .. problem
+    end
+  end
+end
+
+--- One list is what every backend gets that gets anything.
+local function everywhere_problem(expect, got)
+  local reached = false
+  for path, events in pairs(got) do
+    local problem = events[1] and result_problem(expect, events)
+    if problem then
+      return path .. ": " .. problem
+    end
+    reached = reached or events[1] ~= nil
+  end
+  return not reached and result_problem(expect, {}) or nil
+end
+
+local function declared_problem(test, router)
+  if type(test) ~= "table" or test.given == nil or test.expect == nil then
+    return "needs 'given' and 'expect'"
+  end
+  local failures, before = {}, gather(router, "", {})
+  core.set_observer(router, function(failure)
+    failures[#failures + 1] = failure.message
+  end)
+  send_all(router, test.given)
+  local got = since(before, gather(router, "", {}))
+  return failure_problem(test, failures)
+    or (is_by_path(test.expect, got) and by_path_problem or everywhere_problem)(test.expect, got)
+end
+
+--- Runs the `tests` that a router declares: `{ "sentence", given = …, expect = … }`, where
+-- `expect` is an event or a list of them, for every backend that gets any, or a table of such
+-- lists by the backends' paths. Raises the first difference. Its backends are in memory.
+function M.rehearse(router)
+  for i, test in ipairs(core.holds(router).tests or {}) do
+    local ok, problem = pcall(declared_problem, test, router)
+    if problem then
+      local name = ok and type(test) == "table" and type(test[1]) == "string" and " '" .. test[1] .. "'" or ""
+      error(("test %d%s: %s"):format(i, name, (tostring(problem):gsub("%s*\n%s*", "; "))), 0)
+    end
+  end
+end
+
 return M

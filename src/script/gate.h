@@ -27,6 +27,9 @@ typedef struct tw_gate {
   lua_Integer last_key;
   tw_router *root;       ///< of a router script, borrowed; NULL while it loads
   bool is_script;        ///< emit goes to `root`
+  bool is_rehearsal;     ///< every backend is made one in memory
+  uint64_t generation;   ///< of a script, for events; 0: none
+  struct tw_share *share; ///< where a script's shipped backends come from, borrowed; NULL
   bool has_floor;        ///< see tw_gate_lay_floor
   tw_buffer traceback;   ///< of the last error
   tw_error locate_error; ///< why a locator in Lua gave no context

@@ -2,7 +2,18 @@
 #include "core/processor.h"
 #include "script/message.h"
 #include "script/object.h"
+#include "script/pool.h"
 #include "script/view.h"
+
+/* A rehearsal checks the options and delivers to memory. */
+static tw_status make_backend(const tw_gate *gate, const char *kind, const char *options,
+                              size_t len, tw_backend **out, tw_error *error) {
+  if (gate->share) return tw_pool_take(gate->share, kind, options, len, out, error);
+  tw_status status = tw_backend_new_kind(kind, options, len, out, error);
+  if (status != TW_OK || !gate->is_rehearsal || strcmp(kind, "memory") == 0) return status;
+  tw_backend_unref(*out);
+  return tw_backend_new_kind("memory", NULL, 0, out, error);
+}
 
 /* backend(kind, options) */
 static int new_backend(lua_State *L) {
@@ -12,8 +23,14 @@ static int new_backend(lua_State *L) {
   tw_error error = {0};
   size_t len;
   const char *options = tw_lua_check_json(L, lua, 2, kind, &len);
-  if (tw_backend_new_kind(kind, options, len, &handle->backend, &error))
+  if (make_backend(lua->gate, kind, options, len, &handle->backend, &error))
     return tw_lua_misuse(L, "%s", error.message);
+  return 1;
+}
+
+/* rehearsal() -> whether every backend of this script is to be one in memory */
+static int rehearsal(lua_State *L) {
+  lua_pushboolean(L, tw_lua_self(L)->gate->is_rehearsal);
   return 1;
 }
 
@@ -142,7 +159,10 @@ static int memory_events(lua_State *L) {
 
 void tw_open_kind(lua_State *L, tw_lua *lua) {
   static const luaL_Reg functions[] = {
-      {"new_backend", new_backend}, {"new_processor", new_processor}, {NULL, NULL}};
+      {"new_backend", new_backend},
+                                       {"new_processor", new_processor},
+                                       {"rehearsal", rehearsal},
+                                       {NULL, NULL}};
   static const luaL_Reg backend[] = {{"stats", backend_stats},
                                      {"count", memory_count},
                                      {"get", memory_get},

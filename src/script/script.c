@@ -5,7 +5,6 @@
    first after loading. */
 #include "script/script.h"
 
-#include <errno.h>
 #include <lualib.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,6 +25,9 @@ struct tw_script {
   lua_State *L;
   tw_gate *gate;
   tw_router *router; /* borrowed from the Lua object, which the registry holds */
+  int object;        /* registry reference of that */
+  tw_script_setup setup;
+  tw_share share; /* of the pool */
 };
 
 static void *allocate(void *self, void *block, size_t old, size_t size) {
@@ -55,9 +57,13 @@ static int prepare(lua_State *L) {
   luaL_openlibs(L);
   tw_print_setup(L);
   preload_cjson(L);
-  tw_search_setup(L, to->path);
-  to->script->gate = tw_module_open(L, true);
-  to->script->gate->is_script = true;
+  tw_script *script = to->script;
+  tw_search_setup(L, to->path, script->setup.snapshot);
+  script->gate = tw_module_open(L, true);
+  script->gate->is_script = true;
+  script->gate->share = script->setup.pool ? &script->share : NULL;
+  script->gate->generation = script->setup.generation;
+  script->gate->is_rehearsal = script->setup.is_rehearsal;
   return 0;
 }
 
@@ -101,7 +107,7 @@ static int take_router(lua_State *L) {
   tw_lua *lua = script->gate->lua;
   tw_handle *handle = tw_handle_test(L, lua, 2, TW_CLASS_ROUTER);
   if (!handle) return 0;
-  luaL_ref(L, LUA_REGISTRYINDEX);
+  script->object = luaL_ref(L, LUA_REGISTRYINDEX);
   script->router = handle->router;
   return 0;
 }
@@ -122,29 +128,32 @@ static tw_status keep_router(tw_script *script, const char *path, tw_error *erro
 }
 
 typedef struct loading {
-  const char *path;
-  int status, problem; /* of luaL_loadfilex, and its errno */
+  const tw_source *source;
+  int status; /* of tw_search_load */
 } loading;
 
 /* Leaves the chunk, or what is wrong with it. */
 static int load_file(lua_State *L) {
   loading *file = lua_touserdata(L, 1);
-  errno = 0;
-  file->status = luaL_loadfilex(L, file->path, "t");
-  file->problem = errno;
+  file->status = tw_search_load(L, file->source);
   return 1;
 }
 
-/* A file that is missing is told without a position; all else begins with one. */
 static tw_status describe(lua_State *L, const loading *file, tw_error *error) {
   if (file->status == LUA_ERRMEM) return tw_no_memory(error);
-  if (file->status == LUA_ERRFILE)
-    return tw_fail(error, TW_EIO, "%s: %s", file->path, strerror(file->problem));
   char line[sizeof error->message];
   tw_message_line(lua_tostring(L, -1), line, sizeof line);
   tw_fail(error, TW_ESCRIPT, "%s", line);
-  add_hint(file->path, error);
+  add_hint(file->source->path, error);
   return error->code;
+}
+
+/* A file that is missing is told without a position; all else begins with one. */
+static tw_status read_source(tw_script *script, const char *path, const tw_source **out,
+                             tw_error *error) {
+  tw_status status = tw_snapshot_read(script->setup.snapshot, path, out, error);
+  if (status == TW_EIO) tw_error_prefix(error, "%s: ", path);
+  return status;
 }
 
 static tw_status outcome_of(tw_outcome outcome, const char *path, tw_error *error) {
@@ -161,7 +170,9 @@ static tw_status outcome_of(tw_outcome outcome, const char *path, tw_error *erro
 static tw_status run(tw_script *script, const char *path, tw_error *error) {
   lua_State *L = script->L;
   tw_gate *gate = script->gate;
-  loading file = {path, LUA_OK, 0};
+  loading file = {NULL, LUA_OK};
+  tw_status status = read_source(script, path, &file.source, error);
+  if (status) return status;
   tw_gate_push_handler(L, gate);
   tw_outcome outcome = tw_gate_run(gate, L, load_file, &file, 1, error);
   if (outcome != TW_RETURNED) return outcome_of(outcome, path, error);
@@ -171,13 +182,23 @@ static tw_status run(tw_script *script, const char *path, tw_error *error) {
   return keep_router(script, path, error);
 }
 
-tw_status tw_script_load(const char *path, tw_script **out, tw_error *error) {
+static tw_status take_setup(tw_script *script, const tw_script_setup *setup, tw_error *error) {
+  script->setup = *setup;
+  script->share.pool = setup->pool;
+  script->setup.snapshot =
+      setup->snapshot ? tw_snapshot_ref(setup->snapshot) : tw_snapshot_new();
+  return script->setup.snapshot ? TW_OK : tw_no_memory(error);
+}
+
+tw_status tw_script_load_as(const char *path, const tw_script_setup *setup, tw_script **out,
+                            tw_error *error) {
   tw_error mine = {0};
   if (!error) error = &mine;
   *out = NULL;
   tw_script *script = tw_calloc(1, sizeof *script);
   if (!script) return tw_no_memory(error);
-  tw_status status = open_state(script, path, error);
+  tw_status status = take_setup(script, setup, error);
+  if (status == TW_OK) status = open_state(script, path, error);
   if (status == TW_OK) status = run(script, path, error);
   if (status) {
     tw_script_free(script);
@@ -186,12 +207,37 @@ tw_status tw_script_load(const char *path, tw_script **out, tw_error *error) {
   lua_settop(script->L, 0);
   tw_gate_lay_floor(script->gate);
   script->gate->root = script->router;
-  tw_gate_release(script->gate);
+  tw_script_release(script);
   *out = script;
   return TW_OK;
 }
 
+tw_status tw_script_load(const char *path, tw_script **out, tw_error *error) {
+  const tw_script_setup alone = {0};
+  return tw_script_load_as(path, &alone, out, error);
+}
+
 tw_router *tw_script_router(tw_script *script) { return script->router; }
+
+void tw_script_release(tw_script *script) { tw_gate_release(script->gate); }
+
+/* --------------------------------------------------------------- rehearsal */
+
+/* require("tidewire.testing").rehearse(router) raises what failed. */
+static int rehearse(lua_State *L) {
+  tw_script *script = lua_touserdata(L, 1);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "tidewire.testing");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, "rehearse");
+  lua_rawgeti(L, LUA_REGISTRYINDEX, script->object);
+  lua_call(L, 1, 0);
+  return 0;
+}
+
+tw_status tw_script_rehearse(tw_script *script, tw_error *error) {
+  return tw_gate_call(script->gate, rehearse, script, error);
+}
 
 /* The router goes first, while its functions are all there to be flushed. */
 void tw_script_free(tw_script *script) {
@@ -199,5 +245,7 @@ void tw_script_free(tw_script *script) {
   if (script->gate) tw_gate_into(script->gate, script->L);
   if (script->router) tw_router_close(script->router, NULL);
   if (script->L) lua_close(script->L);
+  tw_share_end(&script->share);
+  tw_snapshot_unref(script->setup.snapshot);
   tw_free(script);
 }

@@ -2,9 +2,18 @@
 #ifndef TW_SCRIPT_SCRIPT_H
 #define TW_SCRIPT_SCRIPT_H
 
-#include "tidewire.h"
+#include "script/pool.h"
+#include "script/snapshot.h"
 
 typedef struct tw_script tw_script;
+
+/// What a script is to others of its kind. Zeroed: it stands alone.
+typedef struct tw_script_setup {
+  tw_pool *pool;         ///< of its shipped backends, borrowed; NULL: they are its own
+  tw_snapshot *snapshot; ///< of its files, a reference is taken; NULL: one of its own
+  uint64_t generation;   ///< what `event.generation` is; 0: none
+  bool is_rehearsal;     ///< every backend is one in memory, for tw_script_rehearse
+} tw_script_setup;
 
 /// Loads and runs a Lua file that returns a router. Opens nothing.
 ///
@@ -13,6 +22,14 @@ typedef struct tw_script tw_script;
 /// @return TW_OK; TW_EIO when the file cannot be read; TW_ESCRIPT for everything that is
 ///         wrong in the script, the message beginning with `file:line: `
 tw_status tw_script_load(const char *path, tw_script **out, tw_error *error);
+/// The same as one of several. @param setup  copied
+tw_status tw_script_load_as(const char *path, const tw_script_setup *setup, tw_script **out,
+                            tw_error *error);
+/// Runs the `tests` that the router declares; the script must be a rehearsal.
+/// @return TW_OK, or TW_ESCRIPT: the message says which test failed, and how
+tw_status tw_script_rehearse(tw_script *script, tw_error *error);
+/// Lets the next thread that sends to the router be the one that the script belongs to.
+void tw_script_release(tw_script *script);
 /// The router it returned. Borrowed: lives as long as the script.
 tw_router *tw_script_router(tw_script *script);
 /// Closes the router and the Lua state.

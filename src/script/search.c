@@ -1,34 +1,78 @@
-/* The searcher of Lua files, without the second value that it has for `require`.
+/* The searcher of Lua files, over a snapshot, and without the second value that Lua's has for
+   `require`.
 
    A searcher returns a loader and the file's name; `require` calls the loader with both, and
-   returns what that returned and the file's name. So the loader is wrapped in one that knows
-   the file's name, and nil stands in its place: at the end of a list it adds no entry. */
+   returns what that returned and the file's name. So the loader knows the file's name itself,
+   and nil stands in its place: at the end of a list it adds no entry. */
 #include "script/search.h"
 
 #include <lauxlib.h>
 #include <string.h>
 
-/* loader(name, nil); upvalues: the loader, the file's name */
+int tw_search_load(lua_State *L, const tw_source *source) {
+  const char *text = source->text, *end = text + source->len;
+  if (source->len >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) text += 3;
+  if (text < end && *text == '#') {
+    const char *line = memchr(text, '\n', (size_t)(end - text));
+    text = line ? line : end; /* the line feed stays, so that lines keep their numbers */
+  }
+  lua_pushfstring(L, "@%s", source->path);
+  int status = luaL_loadbufferx(L, text ? text : "", (size_t)(end - text),
+                                lua_tostring(L, -1), "t");
+  lua_remove(L, -2);
+  return status;
+}
+
+/* loader(name, nil); upvalues: the chunk, the file's name */
 static int load(lua_State *L) {
   lua_settop(L, 1);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
-  lua_pushvalue(L, lua_upvalueindex(2)); /* loader, name, file */
+  lua_pushvalue(L, lua_upvalueindex(2)); /* chunk, name, file */
   lua_call(L, 2, 1);
   return 1;
 }
 
-/* searcher(name); upvalue: Lua's own */
-static int search(lua_State *L) {
-  lua_settop(L, 1);
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_insert(L, 1);
-  lua_call(L, 1, 2); /* loader, file; or a message, nil */
-  if (!lua_isfunction(L, 1)) {
-    lua_settop(L, 1);
-    return 1;
-  }
+static int push_loader(lua_State *L, const tw_source *source) {
+  if (tw_search_load(L, source) != LUA_OK)
+    return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s",
+                      lua_tostring(L, 1), source->path, lua_tostring(L, -1));
+  lua_pushstring(L, source->path);
   lua_pushcclosure(L, load, 2);
+  return 1;
+}
+
+/* The next path of the list with its `?` replaced, or nothing at its end. */
+static const char *push_candidate(lua_State *L, const char *name, const char **list) {
+  while (**list == ';') ++*list;
+  size_t len = strcspn(*list, ";");
+  if (!len) return NULL;
+  lua_pushlstring(L, *list, len);
+  *list += len;
+  const char *path = luaL_gsub(L, lua_tostring(L, -1), "?", name);
+  lua_remove(L, -2);
+  return path;
+}
+
+/* searcher(name); upvalues: the table `package`, the snapshot */
+static int search(lua_State *L) {
+  const char *path;
+  tw_snapshot *snapshot = lua_touserdata(L, lua_upvalueindex(2));
+  lua_settop(L, 1);
+  const char *name = luaL_gsub(L, luaL_checkstring(L, 1), ".", "/");
+  lua_getfield(L, lua_upvalueindex(1), "path");
+  const char *list = lua_tostring(L, -1);
+  if (!list) return luaL_error(L, "'package.path' must be a string");
+  lua_pushliteral(L, ""); /* name, file name, list, message */
+  while ((path = push_candidate(L, name, &list))) {
+    const tw_source *source;
+    tw_status status = tw_snapshot_read(snapshot, path, &source, NULL);
+    if (status == TW_OK) return push_loader(L, source);
+    if (status == TW_ENOMEM) return luaL_error(L, "out of memory");
+    lua_pushfstring(L, "%s\n\tno file '%s'", lua_tostring(L, 4), path);
+    lua_replace(L, 4);
+    lua_settop(L, 4);
+  }
   return 1;
 }
 
@@ -48,12 +92,13 @@ static void set_path(lua_State *L, const char *script) {
 /* The place of the searcher of Lua files among Lua's. */
 enum { LUA_FILES = 2 };
 
-void tw_search_setup(lua_State *L, const char *script) {
+void tw_search_setup(lua_State *L, const char *script, tw_snapshot *snapshot) {
   set_path(L, script);
   lua_getglobal(L, "package");
   lua_getfield(L, -1, "searchers");
-  lua_rawgeti(L, -1, LUA_FILES);
-  lua_pushcclosure(L, search, 1);
+  lua_pushvalue(L, -2);
+  lua_pushlightuserdata(L, snapshot);
+  lua_pushcclosure(L, search, 2);
   lua_rawseti(L, -2, LUA_FILES);
   lua_pop(L, 2);
 }

@@ -3,6 +3,7 @@
 /// The metamethods come in two forms, for views that are light userdata and for full ones.
 /// Both find the event and the node, and go on in the same code. Reading a field is the
 /// hottest path of all scripting: it makes no Lua value but its result.
+#include "script/gate.h"
 #include "script/view_inside.h"
 
 /* ------------------------------------------------------------------------ reading */
@@ -20,11 +21,19 @@ static bool is_event(lua_State *L, const tw_subject *at) {
   return at->node == at->event->root && (!view || !view->owned || view->owned->is_event);
 }
 
-static int push_missing(lua_State *L, const tw_subject *at, const char *key, size_t len) {
+/* In a script of an engine. */
+static bool is_generation(const tw_lua *lua, const char *key, size_t len) {
+  return len == 10 && lua->gate && lua->gate->generation && !memcmp(key, "generation", 10);
+}
+
+static int push_missing(lua_State *L, const tw_lua *lua, const tw_subject *at, const char *key,
+                        size_t len) {
   if (len == 2 && !memcmp(key, "id", 2) && is_event(L, at)) {
     const char *id;
     if (tw_event_id(at->event, &id, &len)) return tw_lua_raise(L, "out of memory");
     lua_pushlstring(L, id, len);
+  } else if (is_generation(lua, key, len) && is_event(L, at)) {
+    lua_pushinteger(L, (lua_Integer)lua->gate->generation);
   } else {
     lua_pushnil(L);
   }
@@ -55,7 +64,7 @@ static inline int read_field(lua_State *L, const tw_lua *lua, const tw_subject *
   const char *key = lua_tolstring(L, 2, &len);
   tw_ref value;
   if (tw_event_find(at->event, at->node, key, len, &value)) return push(L, lua, at, value);
-  return push_missing(L, at, key, len);
+  return push_missing(L, lua, at, key, len);
 }
 
 /* ------------------------------------------------------------------------ writing */

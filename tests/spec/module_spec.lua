@@ -54,7 +54,6 @@ local declarations = {
     { zzzzzz = 1 },
     "router: unknown field 'zzzzzz'; its fields are processors, route, backends, on_failure, on_dead, tests",
   },
-  { "a field of a later version", { engine = {} }, "router: field 'engine' is not supported yet in this version" },
   { "sources", { sources = {} }, "router: field 'sources' is not supported yet in this version" },
   {
     "an item without a name",

@@ -49,4 +49,8 @@ function testing.run(subject, given) end
 ---@return tidewire.testing.Test[]
 function testing.cases(list) end
 
+--- Runs the `tests` that a router declares; raises the first difference.
+---@param router tidewire.Router  its backends are in memory
+function testing.rehearse(router) end
+
 return testing

@@ -116,7 +116,8 @@ local Router = Tree
 ---@field backends? table<string, tidewire.AnyBackend>
 ---@field on_failure? fun(failure: tidewire.Failure)
 ---@field on_dead? fun(failure: tidewire.Failure)  gets events to keep: on_error = "dead_letter"
----@field tests? any  ignored in this version
+---@field tests? table[]  of the root: `{ "sentence", given = …, expect = … }`, run before a reload
+---@field engine? table  of the root: how the engine runs it, such as `{ workers = 2 }`
 
 ---@class tidewire.TrackerDeclaration
 ---@field processors? tidewire.AnyProcessor[]

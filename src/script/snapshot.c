@@ -1,0 +1,152 @@
+/* A list of files that only grows, the newest first: a script has few. What was read stays
+   where it is until the snapshot goes, so that readers hold no lock.
+
+   A file is known again by its place, size and times, taken from the open file before it is
+   read: a change while it is being read shows too. */
+#include "script/snapshot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/status.h"
+
+typedef struct file {
+  struct file *next;
+  tw_source source;
+  tw_buffer text;
+  struct stat info;
+} file;
+
+struct tw_snapshot {
+  atomic_uint refs;
+  pthread_mutex_t mutex;
+  file *files; /* guarded */
+};
+
+tw_snapshot *tw_snapshot_new(void) {
+  tw_snapshot *snapshot = tw_calloc(1, sizeof *snapshot);
+  if (!snapshot) return NULL;
+  atomic_init(&snapshot->refs, 1);
+  pthread_mutex_init(&snapshot->mutex, NULL);
+  return snapshot;
+}
+
+tw_snapshot *tw_snapshot_ref(tw_snapshot *snapshot) {
+  atomic_fetch_add_explicit(&snapshot->refs, 1, memory_order_relaxed);
+  return snapshot;
+}
+
+static void free_file(file *gone) {
+  tw_buffer_fini(&gone->text);
+  tw_free((char *)gone->source.path);
+  tw_free(gone);
+}
+
+void tw_snapshot_unref(tw_snapshot *snapshot) {
+  if (!snapshot || atomic_fetch_sub_explicit(&snapshot->refs, 1, memory_order_acq_rel) != 1)
+    return;
+  while (snapshot->files) {
+    file *gone = snapshot->files;
+    snapshot->files = gone->next;
+    free_file(gone);
+  }
+  pthread_mutex_destroy(&snapshot->mutex);
+  tw_free(snapshot);
+}
+
+/* -------------------------------------------------------------------- read */
+
+static tw_status fail(tw_error *error) {
+  if (errno == ENOMEM) return tw_no_memory(error);
+  return tw_fail(error, TW_EIO, "%s", strerror(errno));
+}
+
+static tw_status read_all(int fd, tw_buffer *out, tw_error *error) {
+  ssize_t got;
+  do {
+    if (!tw_buffer_reserve(out, 16384)) return tw_no_memory(error);
+    got = read(fd, out->data + out->len, out->cap - out->len);
+    if (got > 0) out->len += (size_t)got;
+  } while (got > 0 || (got < 0 && errno == EINTR));
+  return got < 0 ? fail(error) : TW_OK;
+}
+
+static tw_status read_file(const char *path, file *out, tw_error *error) {
+  out->source.path = tw_strdup(path);
+  if (!out->source.path) return tw_no_memory(error);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return fail(error);
+  tw_status status = fstat(fd, &out->info) ? fail(error) : read_all(fd, &out->text, error);
+  close(fd);
+  out->source.text = out->text.data;
+  out->source.len = out->text.len;
+  return status;
+}
+
+static const file *find(const tw_snapshot *snapshot, const char *path) {
+  const file *at = snapshot->files;
+  while (at && strcmp(at->source.path, path) != 0) at = at->next;
+  return at;
+}
+
+static tw_status add(tw_snapshot *snapshot, const char *path, const tw_source **out,
+                     tw_error *error) {
+  file *fresh = tw_calloc(1, sizeof *fresh);
+  if (!fresh) return tw_no_memory(error);
+  tw_status status = read_file(path, fresh, error);
+  if (status) {
+    free_file(fresh);
+    return status;
+  }
+  fresh->next = snapshot->files;
+  snapshot->files = fresh;
+  *out = &fresh->source;
+  return TW_OK;
+}
+
+tw_status tw_snapshot_read(tw_snapshot *snapshot, const char *path, const tw_source **out,
+                           tw_error *error) {
+  *out = NULL;
+  pthread_mutex_lock(&snapshot->mutex);
+  const file *known = find(snapshot, path);
+  if (known) *out = &known->source;
+  tw_status status = known ? TW_OK : add(snapshot, path, out, error);
+  pthread_mutex_unlock(&snapshot->mutex);
+  return status;
+}
+
+/* ----------------------------------------------------------------- compare */
+
+static bool is_same_time(const struct timespec *a, const struct timespec *b) {
+  return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+static bool is_unchanged(const file *known) {
+  struct stat now;
+  const struct stat *then = &known->info;
+  return stat(known->source.path, &now) == 0 && now.st_dev == then->st_dev &&
+         now.st_ino == then->st_ino && now.st_size == then->st_size &&
+         is_same_time(&now.st_mtim, &then->st_mtim) &&
+         is_same_time(&now.st_ctim, &then->st_ctim);
+}
+
+bool tw_snapshot_is_current(tw_snapshot *snapshot) {
+  pthread_mutex_lock(&snapshot->mutex);
+  const file *at = snapshot->files;
+  while (at && is_unchanged(at)) at = at->next;
+  pthread_mutex_unlock(&snapshot->mutex);
+  return !at;
+}
+
+void tw_snapshot_visit(tw_snapshot *snapshot, void (*visit)(void *self, const char *path),
+                       void *self) {
+  pthread_mutex_lock(&snapshot->mutex);
+  for (const file *at = snapshot->files; at; at = at->next) visit(self, at->source.path);
+  pthread_mutex_unlock(&snapshot->mutex);
+}
