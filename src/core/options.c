@@ -17,6 +17,7 @@ static const char *expectation(tw_option_type type) {
     case TW_OPTION_INTEGER: return "a whole number that is not negative";
     case TW_OPTION_SIZE: return "a size such as \"64MiB\"";
     case TW_OPTION_DURATION: return "a duration such as \"10s\"";
+    case TW_OPTION_SHARE: return "a number from 0 to 1";
     case TW_OPTION_LIST: return "a list of texts";
   }
   return "";
@@ -88,6 +89,7 @@ static bool is_valid(tw_event *options, tw_ref ref, tw_option_type type) {
     case TW_OPTION_INTEGER: return read_number(options, ref, 1, &ignored);
     case TW_OPTION_SIZE: return read_size(options, ref, &ignored);
     case TW_OPTION_DURATION: return read_duration(options, ref, &ignored);
+    case TW_OPTION_SHARE: return read_number(options, ref, 1e9, &ignored) && ignored <= 1e9;
     case TW_OPTION_LIST: return is_list(options, ref);
   }
   return false;
@@ -204,4 +206,11 @@ uint64_t tw_option_duration(tw_event *options, const char *name, uint64_t otherw
   tw_ref ref;
   uint64_t value;
   return find(options, name, &ref) && read_duration(options, ref, &value) ? value : otherwise;
+}
+
+double tw_option_share(tw_event *options, const char *name, double otherwise) {
+  tw_ref ref;
+  uint64_t billionths;
+  bool found = find(options, name, &ref) && read_number(options, ref, 1e9, &billionths);
+  return found ? (double)billionths / 1e9 : otherwise;
 }

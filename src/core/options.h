@@ -10,6 +10,7 @@ typedef enum tw_option_type {
   TW_OPTION_INTEGER,  ///< not negative
   TW_OPTION_SIZE,     ///< bytes: a whole number, or text such as "64KiB", "10MiB", "1GB"
   TW_OPTION_DURATION, ///< a number of seconds, or text such as "500ms", "10s", "5m", "1h", "1d"
+  TW_OPTION_SHARE,    ///< a number from 0 to 1
   TW_OPTION_LIST      ///< an array of strings
 } tw_option_type;
 
@@ -34,5 +35,6 @@ uint64_t tw_option_integer(tw_event *options, const char *name, uint64_t otherwi
 uint64_t tw_option_size(tw_event *options, const char *name, uint64_t otherwise);
 /// In nanoseconds.
 uint64_t tw_option_duration(tw_event *options, const char *name, uint64_t otherwise);
+double tw_option_share(tw_event *options, const char *name, double otherwise);
 
 #endif

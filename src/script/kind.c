@@ -158,8 +158,7 @@ static int memory_events(lua_State *L) {
 }
 
 void tw_open_kind(lua_State *L, tw_lua *lua) {
-  static const luaL_Reg functions[] = {
-      {"new_backend", new_backend},
+  static const luaL_Reg functions[] = {{"new_backend", new_backend},
                                        {"new_processor", new_processor},
                                        {"rehearsal", rehearsal},
                                        {NULL, NULL}};

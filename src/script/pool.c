@@ -89,7 +89,7 @@ static tw_pooled **find(tw_share *share, const char *key) {
 static tw_status reserve(tw_share *share, tw_error *error) {
   if (share->count < share->cap) return TW_OK;
   size_t cap = share->cap ? share->cap * 2 : 8;
-  tw_pooled **taken = tw_realloc(share->taken, cap * sizeof *taken);
+  tw_pooled **taken = tw_realloc(share->taken, cap * sizeof(void *));
   if (!taken) return tw_no_memory(error);
   share->taken = taken;
   share->cap = cap;

@@ -239,11 +239,58 @@ tw_status tw_script_rehearse(tw_script *script, tw_error *error) {
   return tw_gate_call(script->gate, rehearse, script, error);
 }
 
+/* ------------------------------------------------------------ declaration */
+
+typedef struct question {
+  tw_script *script;
+  const char *field;
+  bool is_there;
+  tw_buffer *json; /* NULL: not asked for */
+} question;
+
+/* What the router was declared with stands in what it holds. */
+static int answer(lua_State *L) {
+  question *asked = lua_touserdata(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, asked->script->object);
+  lua_getiuservalue(L, -1, 1);
+  asked->is_there = lua_getfield(L, -1, asked->field) != LUA_TNIL;
+  if (!asked->is_there || !asked->json) return 0;
+  size_t len;
+  tw_lua *lua = asked->script->gate->lua;
+  const char *text = tw_lua_check_json(L, lua, lua_gettop(L), asked->field, &len);
+  if (!tw_buffer_append(asked->json, text, len)) return luaL_error(L, "out of memory");
+  return 0;
+}
+
+bool tw_script_has_tests(tw_script *script) {
+  question asked = {script, "tests", false, NULL};
+  return tw_gate_call(script->gate, answer, &asked, NULL) == TW_OK && asked.is_there;
+}
+
+tw_status tw_script_engine_options(tw_script *script, char **text, size_t *len,
+                                   tw_error *error) {
+  tw_buffer json = {0};
+  question asked = {script, "engine", false, &json};
+  tw_status status = tw_gate_call(script->gate, answer, &asked, error);
+  if (status == TW_OK && !asked.is_there && !tw_buffer_append(&json, "{}", 2))
+    status = tw_no_memory(error);
+  if (status) tw_buffer_fini(&json);
+  *text = json.data;
+  *len = json.len;
+  return status;
+}
+
+tw_status tw_script_close(tw_script *script, tw_error *error) {
+  if (!script || !script->router) return TW_OK;
+  tw_gate_into(script->gate, script->L);
+  return tw_router_close(script->router, error);
+}
+
 /* The router goes first, while its functions are all there to be flushed. */
 void tw_script_free(tw_script *script) {
   if (!script) return;
   if (script->gate) tw_gate_into(script->gate, script->L);
-  if (script->router) tw_router_close(script->router, NULL);
+  tw_script_close(script, NULL);
   if (script->L) lua_close(script->L);
   tw_share_end(&script->share);
   tw_snapshot_unref(script->setup.snapshot);

@@ -28,10 +28,18 @@ tw_status tw_script_load_as(const char *path, const tw_script_setup *setup, tw_s
 /// Runs the `tests` that the router declares; the script must be a rehearsal.
 /// @return TW_OK, or TW_ESCRIPT: the message says which test failed, and how
 tw_status tw_script_rehearse(tw_script *script, tw_error *error);
+/// @return whether the router declares `tests`
+bool tw_script_has_tests(tw_script *script);
+/// The router's `engine = { … }` as JSON, "{}" without one.
+/// @param[out] text  owned; free with tw_free
+tw_status tw_script_engine_options(tw_script *script, char **text, size_t *len,
+                                   tw_error *error);
 /// Lets the next thread that sends to the router be the one that the script belongs to.
 void tw_script_release(tw_script *script);
 /// The router it returned. Borrowed: lives as long as the script.
 tw_router *tw_script_router(tw_script *script);
+/// tw_router_close of its router, from any thread while nobody sends. NULL is allowed.
+tw_status tw_script_close(tw_script *script, tw_error *error);
 /// Closes the router and the Lua state.
 void tw_script_free(tw_script *script);
 

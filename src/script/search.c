@@ -17,8 +17,8 @@ int tw_search_load(lua_State *L, const tw_source *source) {
     text = line ? line : end; /* the line feed stays, so that lines keep their numbers */
   }
   lua_pushfstring(L, "@%s", source->path);
-  int status = luaL_loadbufferx(L, text ? text : "", (size_t)(end - text),
-                                lua_tostring(L, -1), "t");
+  int status =
+      luaL_loadbufferx(L, text ? text : "", (size_t)(end - text), lua_tostring(L, -1), "t");
   lua_remove(L, -2);
   return status;
 }
@@ -35,8 +35,8 @@ static int load(lua_State *L) {
 
 static int push_loader(lua_State *L, const tw_source *source) {
   if (tw_search_load(L, source) != LUA_OK)
-    return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s",
-                      lua_tostring(L, 1), source->path, lua_tostring(L, -1));
+    return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", lua_tostring(L, 1),
+                      source->path, lua_tostring(L, -1));
   lua_pushstring(L, source->path);
   lua_pushcclosure(L, load, 2);
   return 1;

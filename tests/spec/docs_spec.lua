@@ -44,7 +44,7 @@ local function check(processor, given, expected)
   cases[1].run()
 end
 
-for _, page in ipairs { "docs/processors.md", "docs/scripting.md", "docs/backends.md" } do
+for _, page in ipairs { "docs/processors.md", "docs/scripting.md", "docs/backends.md", "docs/embedding.md" } do
   describe(page, function()
     local blocks = blocks_of(page)
     for i, block in ipairs(blocks) do

@@ -52,13 +52,13 @@ local declarations = {
   {
     "a field unlike all",
     { zzzzzz = 1 },
-    "router: unknown field 'zzzzzz'; its fields are processors, route, backends, on_failure, on_dead, tests",
+    "router: unknown field 'zzzzzz'; its fields are processors, route, backends, on_failure, on_dead, tests, engine",
   },
   { "sources", { sources = {} }, "router: field 'sources' is not supported yet in this version" },
   {
     "an item without a name",
     { function() end },
-    "router: unexpected item [1]; its fields are processors, route, backends, on_failure, on_dead, tests",
+    "router: unexpected item [1]; its fields are processors, route, backends, on_failure, on_dead, tests, engine",
   },
   { "processors that are no list", { processors = 7 }, "router: processors must be a table, not a number" },
   {

@@ -1,0 +1,301 @@
+/* The life of an engine, and the way of events into it. */
+#include "script/engine.h"
+
+#include <string.h>
+#include <xxhash.h>
+
+#include "base/status.h"
+#include "event/text.h"
+
+/* ------------------------------------------------------------------- forks */
+
+static atomic_uint forks;
+
+static void count_fork(void) { atomic_fetch_add(&forks, 1); }
+static void watch_forks(void) { pthread_atfork(NULL, NULL, count_fork); }
+
+bool tw_engine_is_ours(const tw_engine *engine) {
+  return engine->forks == atomic_load_explicit(&forks, memory_order_relaxed);
+}
+
+static tw_status fail_forked(tw_error *error) {
+  return tw_fail(error, TW_ECLOSED,
+                 "the engine's workers stayed in the parent process: make an engine here");
+}
+
+/* ------------------------------------------------------------------- begin */
+
+static void told_dropped(void *self, const char *cause, const tw_event *event) {
+  const tw_engine *engine = self;
+  if (engine->ops.dropped) engine->ops.dropped(engine->self, cause, event);
+}
+
+static void told_failed(void *self, tw_event *event, const tw_error *error) {
+  const tw_engine *engine = self;
+  tw_failure failure = {
+      .where = "route", .path = "", .event = event, .events = 1, .error = error};
+  if (engine->ops.failed) engine->ops.failed(engine->self, &failure);
+}
+
+static void observe_failed(void *self, const tw_failure *failure) {
+  const tw_engine *engine = self;
+  engine->ops.failed(engine->self, failure);
+}
+
+static void observe_dead(void *self, const tw_failure *failure) {
+  const tw_engine *engine = self;
+  engine->ops.dead(engine->self, failure);
+}
+
+static tw_status keep_texts(tw_engine *engine, const char *path, const char *options,
+                            size_t len, tw_error *error) {
+  engine->path = tw_strdup(path);
+  engine->host_options = options ? tw_memdup(options, len) : tw_strdup("{}");
+  engine->host_options_len = options ? len : 2;
+  return engine->path && engine->host_options ? TW_OK : tw_no_memory(error);
+}
+
+static tw_status new_engine(const char *path, const char *options, size_t len,
+                            const tw_engine_ops *ops, void *self, unsigned workers,
+                            tw_engine **out, tw_error *error) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, watch_forks);
+  tw_engine *engine = tw_calloc(1, sizeof *engine + workers * sizeof *engine->workers);
+  if (!engine) return tw_no_memory(error);
+  atomic_init(&engine->refs, 1);
+  engine->forks = atomic_load(&forks);
+  engine->worker_count = workers;
+  if (ops) engine->ops = *ops;
+  engine->ops.free = NULL; /* the caller's until the engine is there */
+  engine->self = self;
+  if (engine->ops.failed) engine->observer.failed = observe_failed;
+  if (engine->ops.dead) engine->observer.dead = observe_dead;
+  pthread_mutex_init(&engine->closing, NULL);
+  pthread_mutex_init(&engine->reloading, NULL);
+  tw_pool_init(&engine->pool);
+  tw_cells_init(&engine->cells, &(tw_limits){0});
+  *out = engine;
+  return keep_texts(engine, path, options, len, error);
+}
+
+static tw_status start_workers(tw_engine *engine, tw_error *error) {
+  const tw_worker_ops ops = {told_dropped, told_failed, engine};
+  tw_status status = TW_OK;
+  for (unsigned i = 0; i < engine->worker_count && status == TW_OK; i++)
+    status = tw_worker_init(&engine->workers[i], &engine->options, &ops, &engine->cells,
+                            engine->generation->scripts[i], error);
+  for (unsigned i = 0; i < engine->worker_count && status == TW_OK; i++)
+    status = tw_worker_start(&engine->workers[i], error);
+  return status;
+}
+
+/* How many workers there will be is known only when the script was loaded once. */
+static tw_status count_workers(const char *path, const char *options, size_t len,
+                               unsigned *workers, tw_error *error) {
+  tw_script *script;
+  char *own = NULL;
+  size_t own_len;
+  tw_engine_options read = {0};
+  tw_status status = tw_script_load(path, &script, error);
+  if (status == TW_OK) status = tw_script_engine_options(script, &own, &own_len, error);
+  if (status == TW_OK)
+    status = tw_engine_options_read(options ? options : "{}", options ? len : 2, own, own_len,
+                                    &read, error);
+  *workers = read.workers;
+  tw_engine_options_fini(&read);
+  tw_free(own);
+  tw_script_free(script);
+  return status;
+}
+
+static void free_engine(tw_engine *engine) {
+  for (unsigned i = 0; i < engine->worker_count; i++) tw_worker_fini(&engine->workers[i]);
+  tw_snapshot_unref(engine->seen);
+  tw_snapshot_unref(engine->previous);
+  tw_engine_options_fini(&engine->options);
+  tw_pool_fini(&engine->pool);
+  tw_cells_fini(&engine->cells);
+  pthread_mutex_destroy(&engine->closing);
+  pthread_mutex_destroy(&engine->reloading);
+  tw_free(engine->path);
+  tw_free(engine->host_options);
+  if (engine->ops.free) engine->ops.free(engine->self);
+  tw_free(engine);
+}
+
+tw_status tw_engine_new(const char *script, const char *options, size_t len,
+                        const tw_engine_ops *ops, void *self, tw_engine **out,
+                        tw_error *error) {
+  unsigned workers;
+  tw_engine *engine = NULL;
+  *out = NULL;
+  tw_status status = count_workers(script, options, len, &workers, error);
+  if (status == TW_OK)
+    status = new_engine(script, options, len, ops, self, workers, &engine, error);
+  if (status == TW_OK) status = tw_engine_first(engine, error);
+  if (status == TW_OK) status = start_workers(engine, error);
+  if (status == TW_OK) {
+    engine->ops.free = ops ? ops->free : NULL;
+    *out = engine;
+    return TW_OK;
+  }
+  if (engine) {
+    tw_engine_close(engine, 0, NULL, NULL);
+    free_engine(engine);
+  }
+  if (ops && ops->free) ops->free(self);
+  return status;
+}
+
+tw_engine *tw_engine_ref(tw_engine *engine) {
+  if (engine) atomic_fetch_add_explicit(&engine->refs, 1, memory_order_relaxed);
+  return engine;
+}
+
+void tw_engine_unref(tw_engine *engine) {
+  if (!engine || !tw_engine_is_ours(engine)) return;
+  if (atomic_fetch_sub_explicit(&engine->refs, 1, memory_order_acq_rel) != 1) return;
+  tw_engine_close(engine, -1, NULL, NULL);
+  free_engine(engine);
+}
+
+/* -------------------------------------------------------------------- send */
+
+/* Strings count by their bytes, however they are escaped; all else by its text. */
+static uint64_t hash_value(const tw_event *event, tw_ref value) {
+  const tw_node *node = tw_store_node(event->store, value);
+  size_t len = node->len;
+  const char *text = node->text;
+  if (tw_kind_is_string(tw_node_kind(node))) text = tw_node_string(event->store, value, &len);
+  return text ? XXH3_64bits(text, len) : 0;
+}
+
+static tw_worker *choose(tw_engine *engine, const tw_event *event) {
+  tw_ref value;
+  unsigned count = engine->worker_count;
+  if (count == 1) return engine->workers;
+  if (engine->options.key && tw_path_find(event, engine->options.key, &value))
+    return &engine->workers[hash_value(event, value) % count];
+  unsigned turn = atomic_fetch_add_explicit(&engine->turn, 1, memory_order_relaxed);
+  return &engine->workers[turn % count];
+}
+
+tw_status tw_engine_send(tw_engine *engine, const tw_event *event, tw_error *error) {
+  tw_cell *cell;
+  if (!tw_engine_is_ours(engine)) return fail_forked(error);
+  tw_status status = tw_cells_copy(&engine->cells, event, &cell, error);
+  if (status) return status;
+  return tw_worker_push(choose(engine, &cell->event), cell, error);
+}
+
+tw_status tw_engine_send_json(tw_engine *engine, const char *json, size_t len,
+                              tw_error *error) {
+  tw_cell *cell;
+  if (!tw_engine_is_ours(engine)) return fail_forked(error);
+  tw_status status = tw_cells_parse(&engine->cells, json, len, &cell, error);
+  if (status) return status;
+  return tw_worker_push(choose(engine, &cell->event), cell, error);
+}
+
+/* ----------------------------------------------------------- flush, close */
+
+/* @return NULL for no limit */
+static const struct timespec *limit_in(int timeout_ms, struct timespec *out) {
+  if (timeout_ms < 0) return NULL;
+  *out = tw_worker_deadline((uint64_t)timeout_ms * 1000000);
+  return out;
+}
+
+tw_status tw_engine_flush(tw_engine *engine, int timeout_ms, uint64_t *remaining,
+                          tw_error *error) {
+  struct timespec at;
+  uint64_t unwanted, numbers[TW_MAX_WORKERS] = {0};
+  tw_status first = TW_OK;
+  if (!remaining) remaining = &unwanted;
+  *remaining = 0;
+  if (!tw_engine_is_ours(engine)) return fail_forked(error);
+  if (tw_worker_is_here())
+    return tw_fail(error, TW_EINVAL, "a worker cannot wait for an engine to flush");
+  const struct timespec *end = limit_in(timeout_ms, &at);
+  for (unsigned i = 0; i < engine->worker_count; i++)
+    numbers[i] = tw_worker_ask_flush(&engine->workers[i]);
+  for (unsigned i = 0; i < engine->worker_count; i++) {
+    uint64_t left;
+    tw_status status = tw_worker_await_flush(&engine->workers[i], numbers[i], end, &left,
+                                             first ? NULL : error);
+    if (!first) first = status;
+    *remaining += left;
+  }
+  return first;
+}
+
+/* Called once, with `closing`. */
+static tw_status close_now(tw_engine *engine, int timeout_ms, uint64_t *remaining,
+                           tw_error *error) {
+  struct timespec at;
+  pthread_mutex_lock(&engine->reloading);
+  const struct timespec *end = limit_in(timeout_ms, &at);
+  for (unsigned i = 0; i < engine->worker_count; i++)
+    if (engine->workers[i].ring) tw_worker_close(&engine->workers[i]);
+  for (unsigned i = 0; i < engine->worker_count; i++)
+    *remaining += tw_worker_join(&engine->workers[i], end);
+  tw_generation *last = engine->generation;
+  engine->generation = NULL;
+  tw_status status = tw_generation_free(last, error);
+  pthread_mutex_unlock(&engine->reloading);
+  if (status || !*remaining) return status;
+  return tw_fail(error, TW_ELIMIT, "the time was over before all was processed");
+}
+
+tw_status tw_engine_close(tw_engine *engine, int timeout_ms, uint64_t *remaining,
+                          tw_error *error) {
+  uint64_t unwanted;
+  tw_status status = TW_OK;
+  if (!remaining) remaining = &unwanted;
+  *remaining = 0;
+  if (!tw_engine_is_ours(engine)) return fail_forked(error);
+  if (tw_worker_is_here()) return tw_fail(error, TW_EINVAL, "a worker cannot close an engine");
+  pthread_mutex_lock(&engine->closing);
+  if (!engine->is_closed) status = close_now(engine, timeout_ms, remaining, error);
+  engine->is_closed = true;
+  pthread_mutex_unlock(&engine->closing);
+  return status;
+}
+
+void tw_engine_get_stats(tw_engine *engine, tw_engine_stats *out) {
+  *out = (tw_engine_stats){.workers = engine->worker_count};
+  if (!tw_engine_is_ours(engine)) return;
+  out->generation = atomic_load(&engine->number);
+  out->reloads = atomic_load(&engine->reloads);
+  out->refused = atomic_load(&engine->refused);
+  for (unsigned i = 0; i < engine->worker_count; i++) {
+    tw_worker *worker = &engine->workers[i];
+    pthread_mutex_lock(&worker->mutex);
+    out->received += worker->tail;
+    out->processed += worker->processed;
+    out->dropped += worker->dropped + worker->refused;
+    out->waiting += worker->tail - worker->processed - worker->dropped;
+    pthread_mutex_unlock(&worker->mutex);
+  }
+}
+
+/* ----------------------------------------------------------------- backend */
+
+static tw_status backend_send(void *self, tw_event *event, unsigned flags, tw_error *error) {
+  (void)flags;
+  return tw_engine_send(self, event, error);
+}
+
+/* A flush from inside a worker would wait for itself: the engine flushes anyway. */
+static tw_status backend_flush(void *self, uint64_t *lost, tw_error *error) {
+  *lost = 0;
+  return tw_worker_is_here() ? TW_OK : tw_engine_flush(self, -1, NULL, error);
+}
+
+static void backend_free(void *self) { tw_engine_unref(self); }
+
+tw_status tw_engine_backend(tw_engine *engine, tw_backend **out, tw_error *error) {
+  static const tw_backend_ops ops = {
+      .send = backend_send, .flush = backend_flush, .free = backend_free};
+  return tw_backend_new(&ops, tw_engine_ref(engine), 0, out, error);
+}

@@ -1,0 +1,50 @@
+/// engine.h: the inside of an engine, between the files that make it.
+///
+/// Locks, in the order in which they may be taken: `closing`, `reloading`, then a worker's.
+/// `reloading` guards the generation and all that reloads leave behind.
+#ifndef TW_SCRIPT_ENGINE_H
+#define TW_SCRIPT_ENGINE_H
+
+#include <stdatomic.h>
+
+#include "script/generation.h"
+#include "script/worker.h"
+
+struct tw_engine {
+  atomic_size_t refs;
+  unsigned forks; ///< of the process when it was made; see tw_engine_is_ours
+  char *path;
+  char *host_options; ///< JSON
+  size_t host_options_len;
+  tw_engine_ops ops;
+  void *self;
+  tw_observer observer; ///< of the scripts, from the ops
+  tw_engine_options options;
+  tw_pool pool;
+  tw_cells cells;
+  atomic_uint turn; ///< of events without a key
+
+  pthread_mutex_t closing;
+  bool is_closed; ///< guarded by `closing`
+
+  pthread_mutex_t reloading;
+  tw_generation *generation; ///< that runs; NULL when it is closed
+  tw_snapshot *seen;         ///< what the last reload found on disk
+  tw_snapshot *previous;     ///< of the generation before, to go back to; NULL: none
+  tw_status outcome;         ///< of the last reload
+  tw_error outcome_error;
+  uint64_t served; ///< the last request that it served
+
+  atomic_uint_fast64_t asked; ///< requests for a reload
+  atomic_uint_fast64_t number, reloads, refused;
+
+  unsigned worker_count;
+  tw_worker workers[];
+};
+
+/// @return false in a child of the process that made it
+bool tw_engine_is_ours(const tw_engine *engine);
+/// Loads and opens the first generation, with the options that it and the host give.
+tw_status tw_engine_first(tw_engine *engine, tw_error *error);
+
+#endif

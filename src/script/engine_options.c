@@ -1,0 +1,119 @@
+/* Both sets of options are checked whole, so that a mistake shows even where the host's
+   option hides the script's. */
+#include "script/engine_options.h"
+
+#include <string.h>
+
+#include "core/options.h"
+
+static const tw_option declared[] = {
+    {"workers", TW_OPTION_INTEGER, false},    {"partition_by", TW_OPTION_STRING, false},
+    {"queue", TW_OPTION_INTEGER, false},      {"overload", TW_OPTION_STRING, false},
+    {"block_for", TW_OPTION_DURATION, false}, {"max_event", TW_OPTION_SIZE, false},
+    {"max_depth", TW_OPTION_INTEGER, false}};
+
+enum { MAX_QUEUE = 1 << 20 };
+
+static tw_status parse(const char *json, size_t len, tw_event **out, tw_error *error) {
+  tw_status status = tw_event_parse(json, len, NULL, out, error);
+  if (status == TW_OK)
+    status =
+        tw_options_check(*out, "engine", declared, sizeof declared / sizeof *declared, error);
+  else tw_error_prefix(error, "engine: options: ");
+  return status;
+}
+
+static tw_status read_overload(const char *word, tw_overload *out, tw_error *error) {
+  static const char *const words[] = {"block", "drop_newest", "drop_oldest"};
+  if (!word) return tw_no_memory(error);
+  for (unsigned i = 0; i < 3; i++) {
+    *out = (tw_overload)i;
+    if (strcmp(word, words[i]) == 0) return TW_OK;
+  }
+  return tw_fail(error, TW_EINVAL,
+                 "engine: overload must be \"block\", \"drop_newest\" or \"drop_oldest\", not "
+                 "\"%.60s\"",
+                 word);
+}
+
+static tw_status check_range(const char *name, uint64_t value, uint64_t max, tw_error *error) {
+  if (value >= 1 && value <= max) return TW_OK;
+  return tw_fail(error, TW_EINVAL, "engine: %s must be 1 to %llu, not %llu", name,
+                 (unsigned long long)max, (unsigned long long)value);
+}
+
+static tw_status read_key(const char *text, tw_engine_options *out, tw_error *error) {
+  out->partition_by = tw_strdup(text);
+  if (!out->partition_by) return tw_no_memory(error);
+  tw_status status = tw_path_compile(text, strlen(text), &out->key, error);
+  if (status == TW_OK && out->key->has_wildcard)
+    status = tw_fail(error, TW_EINVAL, "path \"%.200s\" has a wildcard: it names no single key",
+                     text);
+  if (status) tw_error_prefix(error, "engine: partition_by: ");
+  return status;
+}
+
+#define PICK(kind, name, otherwise) \
+  tw_option_##kind(host, name, tw_option_##kind(script, name, otherwise))
+
+static tw_status pick(tw_event *host, tw_event *script, tw_engine_options *out,
+                      tw_error *error) {
+  uint64_t workers = PICK(integer, "workers", 1), queue = PICK(integer, "queue", 2048);
+  tw_status status = check_range("workers", workers, TW_MAX_WORKERS, error);
+  if (status == TW_OK) status = check_range("queue", queue, MAX_QUEUE, error);
+  if (status == TW_OK)
+    status = read_overload(PICK(string, "overload", "block"), &out->overload, error);
+  if (status) return status;
+  out->workers = (unsigned)workers;
+  out->queue = (size_t)queue;
+  out->block_ns = PICK(duration, "block_for", 0);
+  out->watch = PICK(bool, "watch", false);
+  out->watchdog_errors = PICK(share, "watchdog_errors", 1);
+  out->watchdog_ns = PICK(duration, "watchdog_within", 0);
+  out->limits.max_size = (size_t)PICK(size, "max_event", 0);
+  out->limits.max_depth = (uint32_t)PICK(integer, "max_depth", 0);
+  const char *key = PICK(string, "partition_by", NULL);
+  return key ? read_key(key, out, error) : TW_OK;
+}
+
+tw_status tw_engine_options_read(const char *host, size_t host_len, const char *script,
+                                 size_t script_len, tw_engine_options *out, tw_error *error) {
+  tw_event *given = NULL, *own = NULL;
+  *out = (tw_engine_options){0};
+  tw_status status = parse(host, host_len, &given, error);
+  if (status == TW_OK) status = parse(script, script_len, &own, error);
+  if (status == TW_OK) status = pick(given, own, out, error);
+  tw_event_free(given);
+  tw_event_free(own);
+  return status;
+}
+
+void tw_engine_options_fini(tw_engine_options *options) {
+  tw_free(options->partition_by);
+  tw_path_free(options->key);
+  options->partition_by = NULL;
+  options->key = NULL;
+}
+
+static bool is_same_text(const char *a, const char *b) {
+  return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+tw_status tw_engine_options_change(tw_engine_options *now, const tw_engine_options *next,
+                                   tw_error *error) {
+  const char *fixed = now->workers != next->workers                          ? "workers"
+                      : now->queue != next->queue                            ? "queue"
+                      : now->overload != next->overload                      ? "overload"
+                      : now->block_ns != next->block_ns                      ? "block_for"
+                      : now->watch != next->watch                            ? "watch"
+                      : now->limits.max_size != next->limits.max_size        ? "max_event"
+                      : now->limits.max_depth != next->limits.max_depth      ? "max_depth"
+                      : !is_same_text(now->partition_by, next->partition_by) ? "partition_by"
+                                                                             : NULL;
+  if (fixed)
+    return tw_fail(error, TW_EINVAL, "engine: %s cannot be changed by a reload: restart",
+                   fixed);
+  now->watchdog_errors = next->watchdog_errors;
+  now->watchdog_ns = next->watchdog_ns;
+  return TW_OK;
+}

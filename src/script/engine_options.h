@@ -1,0 +1,39 @@
+/// engine_options.h: how an engine runs its script.
+#ifndef TW_SCRIPT_ENGINE_OPTIONS_H
+#define TW_SCRIPT_ENGINE_OPTIONS_H
+
+#include "event/path.h"
+
+#define TW_MAX_WORKERS 64
+
+/// What a queue does that is full.
+typedef enum tw_overload {
+  TW_OVERLOAD_BLOCK,
+  TW_OVERLOAD_NEWEST,
+  TW_OVERLOAD_OLDEST
+} tw_overload;
+
+typedef struct tw_engine_options {
+  unsigned workers;
+  char *partition_by; ///< owned; NULL: events take turns
+  tw_path *key;       ///< owned: the same compiled
+  size_t queue;       ///< events
+  tw_overload overload;
+  uint64_t block_ns; ///< 0: without end
+  bool watch;
+  double watchdog_errors;
+  uint64_t watchdog_ns; ///< 0: there is none
+  tw_limits limits;
+} tw_engine_options;
+
+/// Reads the host's options, and the script's where the host gives none.
+/// @param host, script  JSON objects
+/// @param[out] out  to be ended with tw_engine_options_fini, also on failure
+tw_status tw_engine_options_read(const char *host, size_t host_len, const char *script,
+                                 size_t script_len, tw_engine_options *out, tw_error *error);
+void tw_engine_options_fini(tw_engine_options *options);
+/// Tells which setting a running engine cannot change. The others are taken over.
+tw_status tw_engine_options_change(tw_engine_options *now, const tw_engine_options *next,
+                                   tw_error *error);
+
+#endif

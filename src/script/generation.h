@@ -1,0 +1,36 @@
+/// generation.h: a script as it was at one time, loaded once for each worker.
+#ifndef TW_SCRIPT_GENERATION_H
+#define TW_SCRIPT_GENERATION_H
+
+#include "script/script.h"
+
+/// Immutable but for the states of its scripts, each of which is one worker's.
+typedef struct tw_generation {
+  uint64_t number;
+  tw_snapshot *snapshot; ///< a reference: of all its files
+  unsigned count;
+  tw_script *scripts[];
+} tw_generation;
+
+/// What to make one of. All borrowed.
+typedef struct tw_generation_plan {
+  const char *path;
+  uint64_t number;
+  unsigned count;
+  tw_pool *pool;
+  tw_snapshot *snapshot;       ///< empty: the files are read; or of an earlier generation
+  const tw_observer *observer; ///< NULL: nobody. Outlives the generation, as does `self`
+  void *self;
+} tw_generation_plan;
+
+/// Loads and rehearses; opens nothing.
+/// @param[out] out  owned; nothing is left behind on failure
+tw_status tw_generation_load(const tw_generation_plan *plan, tw_generation **out,
+                             tw_error *error);
+/// Opens the backends. On failure the generation is only to be freed.
+tw_status tw_generation_open(tw_generation *generation, tw_error *error);
+/// Flushes and closes what no other generation uses, and frees it. NULL is allowed.
+/// @return what closing said first
+tw_status tw_generation_free(tw_generation *generation, tw_error *error);
+
+#endif

@@ -1,0 +1,147 @@
+/* Replacing a generation: build beside, verify, swap, drain, free.
+
+   A request has a number. Whoever gets the lock serves all requests that were made before it
+   began to read the files, and leaves the outcome for those that wait: nothing is swallowed,
+   and the last state of the files wins.
+
+   The markers of a swap are set while all queues are held, so that no thread can send first
+   into a new generation and then into the old one. */
+#include "script/engine.h"
+
+#include "base/status.h"
+
+/* ------------------------------------------------------------------- build */
+
+static tw_status read_options(tw_engine *engine, tw_script *script, tw_engine_options *out,
+                              tw_error *error) {
+  char *own;
+  size_t len;
+  *out = (tw_engine_options){0};
+  tw_status status = tw_script_engine_options(script, &own, &len, error);
+  if (status == TW_OK)
+    status = tw_engine_options_read(engine->host_options, engine->host_options_len, own, len,
+                                    out, error);
+  tw_free(own);
+  tw_script_release(script);
+  if (status == TW_EINVAL) tw_error_prefix(error, "%s: ", engine->path);
+  return status;
+}
+
+static tw_status load(tw_engine *engine, tw_snapshot *snapshot, tw_generation **out,
+                      tw_error *error) {
+  bool observed = engine->observer.failed || engine->observer.dead;
+  tw_generation_plan plan = {.path = engine->path,
+                             .number = atomic_load(&engine->number) + 1,
+                             .count = engine->worker_count,
+                             .pool = &engine->pool,
+                             .snapshot = snapshot,
+                             .observer = observed ? &engine->observer : NULL,
+                             .self = engine};
+  return tw_generation_load(&plan, out, error);
+}
+
+/* Loaded, allowed, open; or nothing at all. */
+static tw_status build(tw_engine *engine, tw_snapshot *snapshot, tw_generation **out,
+                       tw_error *error) {
+  tw_engine_options next = {0};
+  tw_status status = load(engine, snapshot, out, error);
+  if (status) return status;
+  status = read_options(engine, (*out)->scripts[0], &next, error);
+  if (status == TW_OK) {
+    status = tw_engine_options_change(&engine->options, &next, error);
+    if (status) tw_error_prefix(error, "%s: ", engine->path);
+  }
+  tw_engine_options_fini(&next);
+  if (status == TW_OK) status = tw_generation_open(*out, error);
+  if (status == TW_OK) return TW_OK;
+  tw_generation_free(*out, NULL);
+  *out = NULL;
+  return status;
+}
+
+tw_status tw_engine_first(tw_engine *engine, tw_error *error) {
+  engine->seen = tw_snapshot_new();
+  if (!engine->seen) return tw_no_memory(error);
+  tw_status status = load(engine, engine->seen, &engine->generation, error);
+  if (status == TW_OK)
+    status = read_options(engine, engine->generation->scripts[0], &engine->options, error);
+  if (status == TW_OK && engine->options.workers != engine->worker_count)
+    status = tw_fail(error, TW_EINVAL, "%s: its workers changed while it was loaded: try again",
+                     engine->path);
+  if (status == TW_OK) status = tw_generation_open(engine->generation, error);
+  engine->cells.limits = engine->options.limits;
+  if (status == TW_OK) atomic_store(&engine->number, engine->generation->number);
+  return status;
+}
+
+/* -------------------------------------------------------------------- swap */
+
+static void swap(tw_engine *engine, tw_generation *next) {
+  for (unsigned i = 0; i < engine->worker_count; i++)
+    pthread_mutex_lock(&engine->workers[i].mutex);
+  for (unsigned i = 0; i < engine->worker_count; i++)
+    tw_worker_change(&engine->workers[i], next->scripts[i]);
+  for (unsigned i = 0; i < engine->worker_count; i++)
+    pthread_mutex_unlock(&engine->workers[i].mutex);
+  for (unsigned i = 0; i < engine->worker_count; i++)
+    tw_worker_await_change(&engine->workers[i]);
+  engine->generation = next;
+  atomic_store(&engine->number, next->number);
+}
+
+static void keep(tw_snapshot **place, tw_snapshot *snapshot) {
+  tw_snapshot_unref(*place);
+  *place = snapshot;
+}
+
+/* What closing the old generation fails with, its observers are told. */
+static tw_status replace(tw_engine *engine, tw_snapshot *snapshot, tw_error *error) {
+  tw_generation *next = NULL, *old = engine->generation;
+  tw_status status = build(engine, snapshot, &next, error);
+  if (status) {
+    atomic_fetch_add(&engine->refused, 1);
+    return status;
+  }
+  swap(engine, next);
+  keep(&engine->previous, tw_snapshot_ref(old->snapshot));
+  tw_generation_free(old, NULL);
+  return TW_OK;
+}
+
+static void tell(const tw_engine *engine, const tw_error *error) {
+  if (engine->ops.reloaded)
+    engine->ops.reloaded(engine->self, atomic_load(&engine->number), error);
+}
+
+/* ------------------------------------------------------------------ reload */
+
+static tw_status reload_now(tw_engine *engine, tw_error *error) {
+  if (!engine->generation) return tw_fail(error, TW_ECLOSED, "the engine is closed");
+  tw_snapshot *fresh = tw_snapshot_new();
+  if (!fresh) return tw_no_memory(error);
+  tw_status status = replace(engine, fresh, error);
+  keep(&engine->seen, fresh);
+  if (status == TW_OK) atomic_fetch_add(&engine->reloads, 1);
+  tell(engine, status ? error : NULL);
+  return status;
+}
+
+static void serve(tw_engine *engine) {
+  engine->served = atomic_load(&engine->asked);
+  engine->outcome_error = (tw_error){0};
+  engine->outcome = reload_now(engine, &engine->outcome_error);
+}
+
+tw_status tw_engine_reload(tw_engine *engine, tw_error *error) {
+  if (!tw_engine_is_ours(engine))
+    return tw_fail(error, TW_ECLOSED, "the engine's workers stayed in the parent process");
+  if (tw_worker_is_here())
+    return tw_fail(error, TW_EINVAL, "a worker cannot wait for its own replacement");
+  uint64_t number = atomic_fetch_add(&engine->asked, 1) + 1;
+  pthread_mutex_lock(&engine->reloading);
+  if (engine->served < number) serve(engine);
+  tw_status status = engine->outcome;
+  if (status && error) *error = engine->outcome_error;
+  pthread_mutex_unlock(&engine->reloading);
+  return status;
+}

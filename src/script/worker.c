@@ -1,0 +1,328 @@
+/* The mutex is held for moments: a worker takes a batch, or an event is put down. While
+   events come faster than now and then, nobody sleeps and nobody is woken: a worker that
+   runs dry looks again a few times before it flushes and goes to sleep.
+
+   A batch ends where a change of script is due, so that the change is a step of the loop
+   like any other. Whoever waits for progress is woken behind every step that is waited for. */
+#include "script/worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/inspect.h"
+
+/* How a worker that ran dry waits for more before it flushes. */
+enum { LINGER_ROUNDS = 8, LINGER_NS = 50000 };
+
+static __thread const tw_worker *here;
+
+bool tw_worker_is_here(void) { return here != NULL; }
+
+static void wake(tw_worker *worker) {
+  if (!worker->is_idle) return;
+  worker->is_idle = false;
+  pthread_cond_signal(&worker->filled);
+}
+
+/* -------------------------------------------------------------------- push */
+
+struct timespec tw_worker_deadline(uint64_t ns) {
+  struct timespec at;
+  clock_gettime(CLOCK_MONOTONIC, &at);
+  ns += (uint64_t)at.tv_nsec;
+  at.tv_sec += (time_t)(ns / 1000000000);
+  at.tv_nsec = (long)(ns % 1000000000);
+  return at;
+}
+
+static bool is_full(const tw_worker *worker) {
+  return worker->tail - worker->head >= worker->options->queue;
+}
+
+/* A worker does not wait for itself, nor for another that may wait for it. */
+static const char *wait_for_room(tw_worker *worker) {
+  if (here) return "newest";
+  uint64_t limit = worker->options->block_ns;
+  struct timespec end = tw_worker_deadline(limit);
+  int problem = 0;
+  worker->blocked++;
+  while (is_full(worker) && !worker->is_closed && problem != ETIMEDOUT) {
+    if (limit) problem = pthread_cond_timedwait(&worker->emptied, &worker->mutex, &end);
+    else pthread_cond_wait(&worker->emptied, &worker->mutex);
+  }
+  worker->blocked--;
+  return is_full(worker) && !worker->is_closed ? "timeout" : NULL;
+}
+
+/* Makes room as the policy says. @return why the new event is dropped, or NULL
+   @param[out] oldest  the event that is dropped in its place, or NULL */
+static const char *make_room(tw_worker *worker, tw_cell **oldest) {
+  *oldest = NULL;
+  switch (worker->options->overload) {
+    case TW_OVERLOAD_BLOCK: return wait_for_room(worker);
+    case TW_OVERLOAD_NEWEST: return "newest";
+    case TW_OVERLOAD_OLDEST: break;
+  }
+  *oldest = worker->ring[worker->head++ & (worker->room - 1)];
+  worker->dropped++;
+  return NULL;
+}
+
+static void drop(tw_worker *worker, const char *cause, tw_cell *cell) {
+  if (worker->ops.dropped) worker->ops.dropped(worker->ops.self, cause, &cell->event);
+  tw_cells_put(worker->cells, &cell, 1);
+}
+
+tw_status tw_worker_push(tw_worker *worker, tw_cell *cell, tw_error *error) {
+  const char *cause = NULL;
+  tw_cell *oldest = NULL;
+  pthread_mutex_lock(&worker->mutex);
+  if (is_full(worker) && !worker->is_closed) cause = make_room(worker, &oldest);
+  bool is_closed = worker->is_closed;
+  if (is_closed || cause) {
+    worker->refused += cause != NULL;
+  } else {
+    worker->ring[worker->tail++ & (worker->room - 1)] = cell;
+    wake(worker);
+  }
+  pthread_mutex_unlock(&worker->mutex);
+  if (oldest) drop(worker, "oldest", oldest);
+  if (is_closed) tw_cells_put(worker->cells, &cell, 1);
+  else if (cause) drop(worker, cause, cell);
+  if (is_closed) return tw_fail(error, TW_ECLOSED, "the engine is closed");
+  if (!cause) return TW_OK;
+  return tw_fail(error, TW_ELIMIT, "the queue is full: the event was dropped");
+}
+
+/* -------------------------------------------------------------------- loop */
+
+static void change_script(tw_worker *worker) {
+  tw_script_release(worker->script);
+  worker->script = worker->next;
+  worker->next = NULL;
+  pthread_cond_broadcast(&worker->progressed);
+}
+
+/* Takes the oldest events out, up to where the script changes. */
+static size_t take(tw_worker *worker, tw_cell *batch[TW_WORKER_BATCH]) {
+  uint64_t end =
+      worker->next && worker->change_at < worker->tail ? worker->change_at : worker->tail;
+  size_t count = 0;
+  while (worker->head < end && count < TW_WORKER_BATCH)
+    batch[count++] = worker->ring[worker->head++ & (worker->room - 1)];
+  worker->in_hand = count;
+  if (count && worker->blocked) pthread_cond_broadcast(&worker->emptied);
+  return count;
+}
+
+static size_t deliver(tw_worker *worker, tw_cell **batch, size_t count) {
+  tw_router *router = tw_script_router(worker->script);
+  size_t processed = 0;
+  for (size_t i = 0; i < count; i++) {
+    tw_error error;
+    uint64_t reached;
+    tw_status status = tw_router_deliver(router, &batch[i]->event, TW_MORE, &reached, &error);
+    if (status == TW_OK || reached) processed++;
+    else if (worker->ops.failed) worker->ops.failed(worker->ops.self, &batch[i]->event, &error);
+  }
+  return processed;
+}
+
+/* Called with the mutex, which is given up meanwhile. */
+static void process(tw_worker *worker, tw_cell **batch, size_t count, bool abandon) {
+  pthread_mutex_unlock(&worker->mutex);
+  size_t processed = 0;
+  if (!abandon) processed = deliver(worker, batch, count);
+  for (size_t i = 0; abandon && worker->ops.dropped && i < count; i++)
+    worker->ops.dropped(worker->ops.self, "closed", &batch[i]->event);
+  tw_cells_put(worker->cells, batch, count);
+  pthread_mutex_lock(&worker->mutex);
+  worker->processed += processed;
+  worker->dropped += count - processed;
+  if (abandon) worker->abandoned += count;
+  worker->in_hand = 0;
+}
+
+static void flush(tw_worker *worker) {
+  uint64_t reached = worker->head;
+  tw_error error = {0};
+  pthread_mutex_unlock(&worker->mutex);
+  tw_status status = tw_router_flush(tw_script_router(worker->script), &error);
+  pthread_mutex_lock(&worker->mutex);
+  worker->flushed = reached;
+  worker->flush_status = status;
+  worker->flush_error = error;
+  pthread_cond_broadcast(&worker->progressed);
+}
+
+static void linger(tw_worker *worker) {
+  const struct timespec moment = {0, LINGER_NS};
+  pthread_mutex_unlock(&worker->mutex);
+  nanosleep(&moment, NULL);
+  pthread_mutex_lock(&worker->mutex);
+}
+
+static void sleep_until_woken(tw_worker *worker) {
+  worker->is_idle = true;
+  while (worker->is_idle) pthread_cond_wait(&worker->filled, &worker->mutex);
+}
+
+/* The queue is empty. */
+static void rest(tw_worker *worker, unsigned *rounds) {
+  if (worker->flushed == worker->head) sleep_until_woken(worker);
+  else if ((*rounds)++ < LINGER_ROUNDS) linger(worker);
+  else flush(worker);
+}
+
+/* One step. @return false when there is nothing left to do for ever */
+static bool step(tw_worker *worker, unsigned *rounds) {
+  tw_cell *batch[TW_WORKER_BATCH];
+  size_t count;
+  if (worker->next && worker->head >= worker->change_at) {
+    change_script(worker);
+  } else if (worker->flushed < worker->flush_at && worker->head >= worker->flush_at) {
+    flush(worker);
+  } else if ((count = take(worker, batch))) {
+    *rounds = 0;
+    process(worker, batch, count, worker->is_abandoned);
+  } else if (worker->is_closed) {
+    return false;
+  } else {
+    rest(worker, rounds);
+  }
+  return true;
+}
+
+static void *run(void *self) {
+  tw_worker *worker = self;
+  unsigned rounds = 0;
+  here = worker;
+  pthread_mutex_lock(&worker->mutex);
+  while (step(worker, &rounds)) continue;
+  tw_script_release(worker->script);
+  worker->is_done = true;
+  pthread_cond_broadcast(&worker->progressed);
+  pthread_mutex_unlock(&worker->mutex);
+  return NULL;
+}
+
+/* ---------------------------------------------------------------- requests */
+
+void tw_worker_change(tw_worker *worker, tw_script *script) {
+  worker->next = script;
+  worker->change_at = worker->tail;
+  wake(worker);
+}
+
+void tw_worker_await_change(tw_worker *worker) {
+  pthread_mutex_lock(&worker->mutex);
+  while (worker->next) pthread_cond_wait(&worker->progressed, &worker->mutex);
+  pthread_mutex_unlock(&worker->mutex);
+}
+
+uint64_t tw_worker_ask_flush(tw_worker *worker) {
+  pthread_mutex_lock(&worker->mutex);
+  uint64_t number = worker->flush_at = worker->tail;
+  wake(worker);
+  pthread_mutex_unlock(&worker->mutex);
+  return number;
+}
+
+/* Waits for progress. @return false when the time is over */
+static bool await_progress(tw_worker *worker, const struct timespec *end) {
+  if (end) return pthread_cond_timedwait(&worker->progressed, &worker->mutex, end) != ETIMEDOUT;
+  pthread_cond_wait(&worker->progressed, &worker->mutex);
+  return true;
+}
+
+static uint64_t left_below(const tw_worker *worker, uint64_t number) {
+  uint64_t done = worker->head - worker->in_hand;
+  return number > done ? number - done : 0;
+}
+
+tw_status tw_worker_await_flush(tw_worker *worker, uint64_t number, const struct timespec *end,
+                                uint64_t *remaining, tw_error *error) {
+  tw_status status = TW_OK;
+  bool in_time = true;
+  pthread_mutex_lock(&worker->mutex);
+  while (worker->flushed < number && !worker->is_done && in_time)
+    in_time = await_progress(worker, end);
+  *remaining = left_below(worker, number);
+  if (worker->flushed < number && !worker->is_done) {
+    status = tw_fail(error, TW_ELIMIT, "the time was over before all was flushed");
+  } else if (worker->flush_status) {
+    status = worker->flush_status;
+    if (error) *error = worker->flush_error;
+  }
+  pthread_mutex_unlock(&worker->mutex);
+  return status;
+}
+
+void tw_worker_close(tw_worker *worker) {
+  pthread_mutex_lock(&worker->mutex);
+  worker->is_closed = true;
+  wake(worker);
+  pthread_cond_broadcast(&worker->emptied);
+  pthread_mutex_unlock(&worker->mutex);
+}
+
+uint64_t tw_worker_join(tw_worker *worker, const struct timespec *end) {
+  if (!worker->is_running) return 0;
+  pthread_mutex_lock(&worker->mutex);
+  while (!worker->is_done && !worker->is_abandoned)
+    worker->is_abandoned = !await_progress(worker, end);
+  pthread_mutex_unlock(&worker->mutex);
+  pthread_join(worker->thread, NULL);
+  worker->is_running = false;
+  return worker->abandoned;
+}
+
+/* -------------------------------------------------------------------- life */
+
+static void init_condition(pthread_cond_t *condition) {
+  pthread_condattr_t attributes;
+  pthread_condattr_init(&attributes);
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  pthread_cond_init(condition, &attributes);
+  pthread_condattr_destroy(&attributes);
+}
+
+tw_status tw_worker_init(tw_worker *worker, const tw_engine_options *options,
+                         const tw_worker_ops *ops, tw_cells *cells, tw_script *script,
+                         tw_error *error) {
+  size_t room = 1;
+  while (room < options->queue) room *= 2;
+  *worker = (tw_worker){
+      .options = options, .ops = *ops, .cells = cells, .script = script, .room = room};
+  worker->ring = tw_calloc(room, sizeof(void *));
+  if (!worker->ring) return tw_no_memory(error);
+  pthread_mutex_init(&worker->mutex, NULL);
+  init_condition(&worker->filled);
+  init_condition(&worker->emptied);
+  init_condition(&worker->progressed);
+  return TW_OK;
+}
+
+/* Signals are the host's: no worker takes one. */
+tw_status tw_worker_start(tw_worker *worker, tw_error *error) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int problem = pthread_create(&worker->thread, NULL, run, worker);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  worker->is_running = problem == 0;
+  if (!problem) return TW_OK;
+  return tw_fail(error, TW_ELIMIT, "no thread for a worker: %s", strerror(problem));
+}
+
+void tw_worker_fini(tw_worker *worker) {
+  if (!worker->ring) return;
+  pthread_cond_destroy(&worker->filled);
+  pthread_cond_destroy(&worker->emptied);
+  pthread_cond_destroy(&worker->progressed);
+  pthread_mutex_destroy(&worker->mutex);
+  tw_free(worker->ring);
+  worker->ring = NULL;
+}

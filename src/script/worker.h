@@ -1,0 +1,85 @@
+/// worker.h: a thread that runs one script over a bounded queue of events.
+///
+/// Events have numbers, counted from 0 for each worker: those below `head` have left the
+/// queue, those below `tail` have come. A change of script and a flush are asked for at a
+/// number and happen between two events, never inside of one.
+#ifndef TW_SCRIPT_WORKER_H
+#define TW_SCRIPT_WORKER_H
+
+#include "script/cell.h"
+#include "script/engine_options.h"
+#include "script/script.h"
+
+/// Events that a worker takes at once.
+#define TW_WORKER_BATCH 256
+
+/// Who is told of an event that was not processed; called without a lock.
+typedef struct tw_worker_ops {
+  void (*dropped)(void *self, const char *cause, const tw_event *event);
+  /// The router itself had no memory for it.
+  void (*failed)(void *self, tw_event *event, const tw_error *error);
+  void *self;
+} tw_worker_ops;
+
+typedef struct tw_worker {
+  pthread_t thread;
+  bool is_running; ///< the thread was started and not joined yet
+  const tw_engine_options *options;
+  tw_worker_ops ops;
+  tw_cells *cells;
+  tw_script *script; ///< borrowed; the worker's own while it runs
+
+  pthread_mutex_t mutex; ///< guards all below
+  pthread_cond_t filled, emptied, progressed;
+  tw_cell **ring;
+  size_t room; ///< of the ring: a power of two, at least the options' queue
+  uint64_t head, tail;
+  size_t in_hand;    ///< events that left the queue and are not through yet
+  bool is_idle;      ///< the worker sleeps until it is woken
+  unsigned blocked;  ///< threads that wait for room
+  bool is_closed;    ///< nothing comes any more
+  bool is_abandoned; ///< what waits is dropped
+  bool is_done;      ///< the thread is about to end
+  tw_script *next;   ///< to change to at `change_at`; NULL: none
+  uint64_t change_at;
+  uint64_t flush_at, flushed; ///< asked for; reached
+  tw_status flush_status;     ///< of the flush that reached `flushed`
+  tw_error flush_error;
+  uint64_t processed, dropped, refused; ///< refused: dropped before they came
+  uint64_t abandoned;                   ///< of `dropped`: when it was closed
+} tw_worker;
+
+/// @param script  of the first generation, open
+tw_status tw_worker_init(tw_worker *worker, const tw_engine_options *options,
+                         const tw_worker_ops *ops, tw_cells *cells, tw_script *script,
+                         tw_error *error);
+tw_status tw_worker_start(tw_worker *worker, tw_error *error);
+/// The thread has ended, or was never started.
+void tw_worker_fini(tw_worker *worker);
+
+/// Queues an event. @param cell  kept
+/// @return TW_OK; TW_ELIMIT when it was dropped; TW_ECLOSED
+tw_status tw_worker_push(tw_worker *worker, tw_cell *cell, tw_error *error);
+/// @return whether the calling thread is a worker
+bool tw_worker_is_here(void);
+
+/* For the engine. */
+/// Asks for a change of script behind all events that have come. The mutex is held; the
+/// worker has changed when `next` is NULL again.
+void tw_worker_change(tw_worker *worker, tw_script *script);
+void tw_worker_await_change(tw_worker *worker);
+/// Asks for a flush behind all events that have come. @return its number, to wait for
+uint64_t tw_worker_ask_flush(tw_worker *worker);
+/// @param end  NULL: without limit
+/// @return what the flush said; TW_ELIMIT when the time is over, with what was left
+tw_status tw_worker_await_flush(tw_worker *worker, uint64_t number, const struct timespec *end,
+                                uint64_t *remaining, tw_error *error);
+/// Lets nothing more come.
+void tw_worker_close(tw_worker *worker);
+/// Waits until the thread has ended; what waits at the end of the time is dropped.
+/// @return how many events that were
+uint64_t tw_worker_join(tw_worker *worker, const struct timespec *end);
+/// The time on the clock that waits use.
+struct timespec tw_worker_deadline(uint64_t ns);
+
+#endif
