@@ -568,6 +568,9 @@ typedef struct tw_engine_ops {
 /// | `overload` | what a full queue does: `"block"` (the default), `"drop_newest"`,
 /// `"drop_oldest"` |
 /// | `block_for` | how long `"block"` waits before it drops, such as `"100ms"`; without end |
+/// | `watch` | whether changes of the script's files reload it; false |
+/// | `watchdog_errors`, `watchdog_within` | the share of events, such as 0.05, whose processing
+/// may fail within so many seconds (or `"10s"`) after a reload: with more, it is undone |
 /// | `max_event`, `max_depth` | limits of events read from JSON |
 ///
 /// The script's own `engine = { … }` holds where an option is not given here.
@@ -616,7 +619,7 @@ TW_API tw_status tw_engine_reload(tw_engine *engine, tw_error *error);
 typedef struct tw_engine_stats {
   uint64_t generation; ///< that runs now
   uint64_t reloads;    ///< that succeeded
-  uint64_t refused;    ///< reloads that failed
+  uint64_t refused;    ///< reloads that failed, or were undone
   uint64_t received;   ///< events that were taken
   uint64_t processed;  ///< of them: through the router
   uint64_t dropped;    ///< of them, and of those that were refused: lost to overload or closing

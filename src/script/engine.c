@@ -6,6 +6,7 @@
 
 #include "base/status.h"
 #include "event/text.h"
+#include "script/keeper.h"
 
 /* ------------------------------------------------------------------- forks */
 
@@ -110,6 +111,7 @@ static tw_status count_workers(const char *path, const char *options, size_t len
 
 static void free_engine(tw_engine *engine) {
   for (unsigned i = 0; i < engine->worker_count; i++) tw_worker_fini(&engine->workers[i]);
+  tw_keeper_free(engine->keeper);
   tw_snapshot_unref(engine->seen);
   tw_snapshot_unref(engine->previous);
   tw_engine_options_fini(&engine->options);
@@ -134,6 +136,8 @@ tw_status tw_engine_new(const char *script, const char *options, size_t len,
     status = new_engine(script, options, len, ops, self, workers, &engine, error);
   if (status == TW_OK) status = tw_engine_first(engine, error);
   if (status == TW_OK) status = start_workers(engine, error);
+  if (status == TW_OK && (engine->options.watch || engine->options.watchdog_ns))
+    status = tw_keeper_new(engine, &engine->keeper, error);
   if (status == TW_OK) {
     engine->ops.free = ops ? ops->free : NULL;
     *out = engine;
@@ -256,6 +260,7 @@ tw_status tw_engine_close(tw_engine *engine, int timeout_ms, uint64_t *remaining
   if (!tw_engine_is_ours(engine)) return fail_forked(error);
   if (tw_worker_is_here()) return tw_fail(error, TW_EINVAL, "a worker cannot close an engine");
   pthread_mutex_lock(&engine->closing);
+  if (!engine->is_closed) tw_keeper_stop(engine->keeper);
   if (!engine->is_closed) status = close_now(engine, timeout_ms, remaining, error);
   engine->is_closed = true;
   pthread_mutex_unlock(&engine->closing);

@@ -10,6 +10,8 @@
 #include "script/generation.h"
 #include "script/worker.h"
 
+typedef struct tw_keeper tw_keeper;
+
 struct tw_engine {
   atomic_size_t refs;
   unsigned forks; ///< of the process when it was made; see tw_engine_is_ours
@@ -22,7 +24,8 @@ struct tw_engine {
   tw_engine_options options;
   tw_pool pool;
   tw_cells cells;
-  atomic_uint turn; ///< of events without a key
+  tw_keeper *keeper; ///< NULL: nothing is watched
+  atomic_uint turn;  ///< of events without a key
 
   pthread_mutex_t closing;
   bool is_closed; ///< guarded by `closing`
@@ -35,6 +38,8 @@ struct tw_engine {
   tw_error outcome_error;
   uint64_t served; ///< the last request that it served
 
+  uint64_t trial_ends; ///< of the new generation, monotonic ns; 0: it is over
+
   atomic_uint_fast64_t asked; ///< requests for a reload
   atomic_uint_fast64_t number, reloads, refused;
 
@@ -46,5 +51,8 @@ struct tw_engine {
 bool tw_engine_is_ours(const tw_engine *engine);
 /// Loads and opens the first generation, with the options that it and the host give.
 tw_status tw_engine_first(tw_engine *engine, tw_error *error);
+
+/// Goes back to the generation before when the new one fails too often in its trial.
+void tw_engine_check_failures(tw_engine *engine);
 
 #endif

@@ -7,10 +7,11 @@
 #include "core/options.h"
 
 static const tw_option declared[] = {
-    {"workers", TW_OPTION_INTEGER, false},    {"partition_by", TW_OPTION_STRING, false},
-    {"queue", TW_OPTION_INTEGER, false},      {"overload", TW_OPTION_STRING, false},
-    {"block_for", TW_OPTION_DURATION, false}, {"max_event", TW_OPTION_SIZE, false},
-    {"max_depth", TW_OPTION_INTEGER, false}};
+    {"workers", TW_OPTION_INTEGER, false},       {"partition_by", TW_OPTION_STRING, false},
+    {"queue", TW_OPTION_INTEGER, false},         {"overload", TW_OPTION_STRING, false},
+    {"block_for", TW_OPTION_DURATION, false},    {"watch", TW_OPTION_BOOL, false},
+    {"watchdog_errors", TW_OPTION_SHARE, false}, {"watchdog_within", TW_OPTION_DURATION, false},
+    {"max_event", TW_OPTION_SIZE, false},        {"max_depth", TW_OPTION_INTEGER, false}};
 
 enum { MAX_QUEUE = 1 << 20 };
 
@@ -105,6 +106,7 @@ tw_status tw_engine_options_change(tw_engine_options *now, const tw_engine_optio
                       : now->queue != next->queue                            ? "queue"
                       : now->overload != next->overload                      ? "overload"
                       : now->block_ns != next->block_ns                      ? "block_for"
+                      : !now->watchdog_ns != !next->watchdog_ns              ? "watchdog_within"
                       : now->watch != next->watch                            ? "watch"
                       : now->limits.max_size != next->limits.max_size        ? "max_event"
                       : now->limits.max_depth != next->limits.max_depth      ? "max_depth"

@@ -8,7 +8,9 @@
    into a new generation and then into the old one. */
 #include "script/engine.h"
 
+#include "base/clock.h"
 #include "base/status.h"
+#include "script/keeper.h"
 
 /* ------------------------------------------------------------------- build */
 
@@ -121,6 +123,9 @@ static tw_status reload_now(tw_engine *engine, tw_error *error) {
   if (!fresh) return tw_no_memory(error);
   tw_status status = replace(engine, fresh, error);
   keep(&engine->seen, fresh);
+  tw_keeper_refresh(engine->keeper);
+  if (status == TW_OK && engine->options.watchdog_ns)
+    engine->trial_ends = tw_clock_monotonic_ns() + engine->options.watchdog_ns;
   if (status == TW_OK) atomic_fetch_add(&engine->reloads, 1);
   tell(engine, status ? error : NULL);
   return status;
@@ -144,4 +149,63 @@ tw_status tw_engine_reload(tw_engine *engine, tw_error *error) {
   if (status && error) *error = engine->outcome_error;
   pthread_mutex_unlock(&engine->reloading);
   return status;
+}
+
+/* ---------------------------------------------------------------- watchdog */
+
+/* So few events say nothing. */
+enum { TRIAL_EVENTS = 20 };
+
+static void add_failures(void *self, const char *path, tw_backend *backend, tw_router *child) {
+  uint64_t *failed = self;
+  tw_router_stats stats;
+  (void)path, (void)backend;
+  if (!child) return;
+  tw_router_get_stats(child, &stats);
+  *failed += stats.failed;
+}
+
+static void count(const tw_generation *generation, uint64_t *received, uint64_t *failed) {
+  *received = *failed = 0;
+  for (unsigned i = 0; i < generation->count; i++) {
+    tw_router_stats stats;
+    tw_router *router = tw_script_router(generation->scripts[i]);
+    tw_router_get_stats(router, &stats);
+    *received += stats.received;
+    *failed += stats.failed;
+    tw_router_visit(router, add_failures, failed);
+  }
+}
+
+static void undo(tw_engine *engine, uint64_t received, uint64_t failed) {
+  tw_error error = {0}, why;
+  tw_snapshot *back = engine->previous;
+  unsigned long long bad = atomic_load(&engine->number);
+  engine->previous = NULL;
+  engine->trial_ends = 0;
+  if (replace(engine, back, &error)) {
+    tw_fail(&why, error.code, "generation %llu fails too often, but cannot be undone: %s", bad,
+            error.message);
+  } else {
+    atomic_fetch_add(&engine->refused, 1);
+    keep(&engine->previous, NULL); /* that was the bad one */
+    tw_fail(&why, TW_ESCRIPT, "%s: generation %llu was undone: %llu failures in %llu events",
+            engine->path, bad, (unsigned long long)failed, (unsigned long long)received);
+  }
+  tw_snapshot_unref(back);
+  tell(engine, &why);
+}
+
+void tw_engine_check_failures(tw_engine *engine) {
+  uint64_t received, failed;
+  pthread_mutex_lock(&engine->reloading);
+  if (engine->trial_ends && tw_clock_monotonic_ns() > engine->trial_ends)
+    engine->trial_ends = 0;
+  if (engine->trial_ends && engine->generation && engine->previous) {
+    count(engine->generation, &received, &failed);
+    if (received >= TRIAL_EVENTS &&
+        (double)failed > engine->options.watchdog_errors * (double)received)
+      undo(engine, received, failed);
+  }
+  pthread_mutex_unlock(&engine->reloading);
 }

@@ -305,16 +305,22 @@ tw_status tw_worker_init(tw_worker *worker, const tw_engine_options *options,
   return TW_OK;
 }
 
-/* Signals are the host's: no worker takes one. */
-tw_status tw_worker_start(tw_worker *worker, tw_error *error) {
+/* Signals are the host's. */
+tw_status tw_start_thread(pthread_t *thread, void *(*body)(void *), void *self,
+                          tw_error *error) {
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  int problem = pthread_create(&worker->thread, NULL, run, worker);
+  int problem = pthread_create(thread, NULL, body, self);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
-  worker->is_running = problem == 0;
   if (!problem) return TW_OK;
-  return tw_fail(error, TW_ELIMIT, "no thread for a worker: %s", strerror(problem));
+  return tw_fail(error, TW_ELIMIT, "the system gives no thread: %s", strerror(problem));
+}
+
+tw_status tw_worker_start(tw_worker *worker, tw_error *error) {
+  tw_status status = tw_start_thread(&worker->thread, run, worker, error);
+  worker->is_running = status == TW_OK;
+  return status;
 }
 
 void tw_worker_fini(tw_worker *worker) {

@@ -1,0 +1,17 @@
+/// keeper.h: the thread that keeps an engine's script up to date: watches its files, and the
+/// failures of a new generation.
+#ifndef TW_SCRIPT_KEEPER_H
+#define TW_SCRIPT_KEEPER_H
+
+#include "script/engine.h"
+
+/// @param[out] out  owned; its thread runs
+tw_status tw_keeper_new(tw_engine *engine, tw_keeper **out, tw_error *error);
+/// Something was reloaded: look at the new files. May be called after the stop. NULL is
+/// allowed.
+void tw_keeper_refresh(tw_keeper *keeper);
+/// Ends the thread; not called from it. NULL is allowed.
+void tw_keeper_stop(tw_keeper *keeper);
+void tw_keeper_free(tw_keeper *keeper);
+
+#endif
