@@ -413,10 +413,10 @@ TW_API tw_status tw_router_visit(tw_router *router, tw_visit_fn visit, void *sel
 
 /// A failure while an event was routed. All pointers are borrowed for the call.
 typedef struct tw_failure {
-  const char *where; ///< "processor", "route" or "backend"
+  const char *where; ///< "processor", "route", "backend" or "timer"
   const char *path;  ///< the router's or backend's path, "" for the root
-  const char *name;  ///< the processor's name; NULL otherwise
-  tw_event *event;   ///< NULL when a flush failed
+  const char *name;  ///< the processor's or timer's name; NULL otherwise
+  tw_event *event;   ///< NULL when a flush or a timer failed
   uint64_t events;   ///< how many events are concerned
   const tw_error *error;
 } tw_failure;

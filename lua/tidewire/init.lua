@@ -6,6 +6,8 @@
 
 local tw, core = ...
 
+local state = require "tidewire.state"
+local timers = require "tidewire.timers"
 local tracker = require "tidewire.tracker"
 local tree = require "tidewire.router"
 
@@ -17,6 +19,9 @@ tw.unregister_tracker = core.unregister_tracker
 tw.get_tracker = core.get_tracker
 tw.emit = core.emit
 tw.context = core.new_context
+tw.every, tw.after = timers.every, timers.after
+tw.state, tw.shared, tw.on_close = state.state, state.shared, state.on_close
+core.set_hooks { timers.pop, timers.shift, tree.finish_script, state.export, state.import }
 tw.locators = require "tidewire.locators"
 tw.backends = require "tidewire.backends"
 tw.processors = require "tidewire.processors"

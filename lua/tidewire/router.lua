@@ -2,6 +2,7 @@
 
 local core = require "tidewire.core"
 local declare = require "tidewire.declare"
+local state = require "tidewire.state"
 
 local M = {}
 
@@ -70,6 +71,20 @@ local function add_processor(self, entry, where)
   end
   name = type(name) == "string" and name or core.where(f) or "processor"
   must(core.add_processor(self, f, name, on_error, entry))
+  M.attach(entry, self)
+end
+
+--- Tells a processor of the library, and those in it, where they are: some emit on their own.
+function M.attach(entry, home)
+  if type(entry) ~= "table" then
+    return
+  end
+  local meta = getmetatable(entry)
+  if meta == nil then
+    M.attach(entry[1], home)
+  elseif type(meta) == "table" and meta.__name == "tidewire.processor" and entry.attach then
+    entry.attach(home)
+  end
 end
 
 local function add_processors(self, where, list)
@@ -122,8 +137,19 @@ function M.on_error(f)
   end
 end
 
+local parents = setmetatable({}, { __mode = "k" })
+
+--- The router or tracker that events of a tree enter.
+function M.top_of(tree)
+  while parents[tree] do
+    tree = parents[tree]
+  end
+  return tree
+end
+
 --- A router below another one tells the observers above it.
-local function adopt(child)
+local function adopt(child, parent)
+  parents[child] = parents[child] or parent
   if roots[child] then
     roots[child] = nil
     must(core.set_observer(child))
@@ -163,7 +189,7 @@ local function add_backend(self, name, backend, where)
   end
   must(core.add_backend(self, name, backend))
   if class == "router" then
-    adopt(backend)
+    adopt(backend, self)
   end
 end
 
@@ -211,12 +237,80 @@ local function processors(self)
   return table.move(list, 1, #list, 1, {})
 end
 
+-- ---------------------------------------------------------------- closing
+
+--- What processors hold back goes out before their router closes: by tree, in order.
+local closers = setmetatable({}, { __mode = "k" })
+
+--- Has `f(reason)` called before a tree is closed.
+function M.before_close(tree, f)
+  closers[tree] = closers[tree] or {}
+  table.insert(closers[tree], f)
+end
+
+local function tell(tree, f, message)
+  local name = type(f) == "function" and core.where(f) or "on_close"
+  if not core.report(tree, "close", name, tostring(message)) then
+    (default_failure or print_failure) { where = "close", name = name, message = tostring(message) }
+  end
+end
+
+local function finish(tree, reason)
+  local list = closers[tree] or {}
+  closers[tree] = nil
+  for _, f in ipairs(list) do
+    local ok, message = pcall(f, reason)
+    if not ok then
+      tell(M.top_of(tree), f, message)
+    end
+  end
+end
+
+local function finish_below(tree)
+  finish(tree, "end")
+  for _, child in pairs(core.holds(tree).backends) do
+    if core.class(child) == "router" then
+      finish_below(child)
+    end
+  end
+end
+
+--- For C, before a script's router is closed, or before another generation takes over.
+function M.finish_script(reason)
+  local trees = {}
+  for tree in pairs(closers) do
+    trees[#trees + 1] = tree
+  end
+  for _, tree in ipairs(trees) do
+    finish(tree, reason)
+  end
+  state.close(reason, function(f, message)
+    tell(nil, f, message)
+  end)
+end
+
+local function closing(close)
+  return function(self)
+    if next(closers) and core.class(self) then
+      finish_below(self)
+    end
+    if core.class(self) and not parents[self] then
+      state.close("end", function(f, message)
+        tell(self, f, message)
+      end)
+    end
+    return close(self)
+  end
+end
+
 local function close(self)
   self:close()
 end
 
 --- Adds to a class what routers and trackers share.
 function M.extend(class)
+  class.methods.close = core.entry(closing(class.methods.close))
+  class.methods.tick = core.tick
   class.methods.register_processor = core.entry(register_processor)
   class.methods.register_backend = core.entry(register_backend)
   class.methods.get_backend = core.entry(get_backend)

@@ -5,6 +5,7 @@
 
 local tw = require "tidewire"
 local core = require "tidewire.core"
+local timers = require "tidewire.timers"
 
 local M = {}
 
@@ -95,12 +96,90 @@ function M.recorder()
   }
 end
 
-local function send_all(router, given)
-  for _, event in ipairs(is_list(given) and given or { given }) do
-    local sent, message = router:send(type(event) == "string" and view_of(event) or event)
-    if not sent then
-      error(message, 0)
+-- ----------------------------------------------------------------- clock
+
+local clock = { __name = "tidewire.clock" }
+clock.__index = clock
+
+local function run_timers(tree)
+  if tree then
+    tree:tick()
+    return
+  end
+  local ok, message = core.run_timers()
+  if not ok then
+    error(message, 0)
+  end
+end
+
+--- Lets so many seconds pass. Each timer runs at its own time. What fails raises an error, or
+-- is told to the observer of `tree`.
+function clock:advance(seconds, tree)
+  if type(seconds) ~= "number" or not (seconds >= 0) then
+    core.misuse(("advance: 'seconds' must be a number from 0, not %s"):format(tostring(seconds)))
+  end
+  local target = self.time + math.floor(seconds * 1e6 + 0.5)
+  local due = timers.next_due()
+  while due and due <= target do
+    self.time = math.max(self.time, due)
+    core.turn(self.time, true)
+    run_timers(tree)
+    due = timers.next_due()
+  end
+  self.time = target
+  core.turn(target, true)
+end
+
+--- The real clock is back.
+function clock:close()
+  core.turn(nil)
+end
+clock.__close = clock.close
+
+--- Stops the clock of this Lua state, at 2026-01-01T00:00:00Z unless told otherwise (seconds
+-- since 1970, or RFC 3339). From now on time passes only by `clock:advance`.
+function M.clock(start)
+  local seconds = type(start) == "string" and tw.parse_time(start) or start or 1767225600
+  if type(seconds) ~= "number" then
+    core.misuse(("clock: 'start' must be seconds since 1970 or a time of RFC 3339, not %s"):format(tostring(start)))
+  end
+  local self = setmetatable({ time = math.floor(seconds * 1e6 + 0.5) }, clock)
+  core.turn(self.time)
+  return self
+end
+
+-- ------------------------------------------------------------------- run
+
+local function lets_time_pass(given)
+  if is_list(given) then
+    for _, item in ipairs(given) do
+      if type(item) == "number" then
+        return true
+      end
     end
+  end
+  return false
+end
+
+local function send_each(router, given, time)
+  for _, item in ipairs(is_list(given) and given or { given }) do
+    if type(item) == "number" then
+      time:advance(item, router)
+    else
+      local sent, message = router:send(type(item) == "string" and view_of(item) or item)
+      if not sent then
+        error(message, 0)
+      end
+    end
+  end
+end
+
+local function send_all(router, given)
+  if lets_time_pass(given) then
+    local time <close> = M.clock()
+    send_each(router, given, time)
+  else
+    send_each(router, given)
   end
   assert(router:flush())
 end
@@ -122,8 +201,14 @@ local function run_processor(processor, given)
       failures[#failures + 1] = failure.message
     end,
   })
-  send_all(router, given)
-  router:close()
+  if lets_time_pass(given) then
+    local time <close> = M.clock()
+    send_each(router, given, time)
+    router:close()
+  else
+    send_each(router, given)
+    router:close()
+  end
   return views_of(recorder.events), failures
 end
 
@@ -147,7 +232,8 @@ local function gather(router, prefix, found)
   return found
 end
 
---- Sends an event, or a list of them, through a processor or a router.
+--- Sends an event, or a list of them, through a processor or a router. A number in the list
+-- lets so many seconds pass; time stands still then but for these.
 -- A processor gives the events that come out, as views, and the messages of what failed on
 -- the way. A router gives a table: for each memory backend and recorder in its tree, by path
 -- such as "video/db", the list of all events that it has.
@@ -206,7 +292,8 @@ end
 
 --- The cases of `{ processor = …, cases = { { "sentence", given = …, expect = … } } }` as a
 -- list of `{ name, run }`. `run()` raises the difference. `given` and `expect` are an event
--- (table or JSON text) or a list of events; `expect = {}` is for none. A case may have a
+-- (table or JSON text) or a list of events; `expect = {}` is for none. A number in the list
+-- `given` lets so many seconds pass, on a clock that stands still otherwise. A case may have a
 -- `processor` of its own, and `fails = "part of the message"` when it is to fail.
 M.cases = core.entry(function(list)
   if type(list) ~= "table" or type(list.cases) ~= "table" then

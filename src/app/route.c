@@ -11,6 +11,7 @@
 #include "app/rejects.h"
 #include "app/signals.h"
 #include "core/inspect.h"
+#include "script/upkeep.h"
 
 static void reject(tw_feed *feed, const tw_line *line, const tw_error *why) {
   feed->tally.rejected++;
@@ -77,18 +78,38 @@ static void flush(tw_feed *feed) {
   tw_sink_flush(feed->dead);
 }
 
+/// @return for how many milliseconds nothing but the input can happen; negative: for ever
+static int longest_wait(const tw_feed *feed) {
+  const int64_t most = 3600 * 1000;
+  int64_t timer = tw_script_next_timer(feed->script);
+  int progress = tw_progress_interval(feed->progress);
+  if (timer < 0) return progress;
+  int64_t wait = (timer + 999) / 1000; // not too early
+  if (wait > most) wait = most;
+  return progress >= 0 && progress < wait ? progress : (int)wait;
+}
+
+/// Runs the script's timers. What they emit is delivered before the input is waited for again.
+static void run_timers(tw_feed *feed) {
+  if (tw_script_next_timer(feed->script) != 0) return;
+  tw_script_tick(feed->script);
+  flush(feed);
+}
+
 /// The input has paused: everything that was read is delivered first.
 static void pause_input(tw_feed *feed) {
   flush(feed);
   while (!tw_input_ready(&feed->input) && !tw_signals_caught()) {
-    tw_signals_wait(feed->input.fd, tw_progress_interval(feed->progress));
+    tw_signals_wait(feed->input.fd, longest_wait(feed));
     tw_progress_tick(feed->progress, &feed->tally);
+    run_timers(feed);
   }
 }
 
 /// Between two blocks. @return false when the run should end
 static bool next_block(tw_feed *feed, tw_error *error) {
   tw_progress_tick(feed->progress, &feed->tally);
+  tw_script_tick(feed->script);
   if (!tw_input_ready(&feed->input)) pause_input(feed);
   if (tw_signals_caught()) return false;
   if (!tw_input_fill(&feed->input, error)) return true;

@@ -7,10 +7,12 @@
 #include "app/sink.h"
 #include "app/tally.h"
 #include "event/event.h"
+#include "script/script.h"
 
 /// Starts zeroed but for its references and the limits of input and store.
 typedef struct tw_feed {
   tw_router *router; ///< borrowed, open
+  tw_script *script; ///< borrowed: its timers run between two blocks
   tw_term *term;
   tw_progress *progress;
   tw_sink *rejects, *dead;

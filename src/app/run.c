@@ -20,7 +20,7 @@
 #include "base/clock.h"
 #include "core/inspect.h"
 #include "core/kind.h"
-#include "script/script.h"
+#include "script/upkeep.h"
 
 typedef struct tw_run {
   tw_options options;
@@ -117,6 +117,7 @@ static int start(tw_run *run) {
     tw_term_complain(run->term, "%s", error.message);
     return TW_EXIT_SCRIPT;
   }
+  run->feed.script = run->script;
   run->feed.router = tw_script_router(run->script);
   int status = examine_backends(run);
   if (status) return status;
@@ -133,6 +134,10 @@ static int start(tw_run *run) {
 static void finish(tw_run *run) {
   tw_error error;
   run->feed.input.number = 0; // what fails from here on is no line's fault
+  if (tw_script_finish(run->script, false, &error)) {
+    tw_term_complain(run->term, "%s", error.message);
+    run->feed.output_failed = true;
+  }
   if (tw_router_close(run->feed.router, &error)) run->feed.output_failed = true;
   tw_sink_flush(&run->dead);
 }

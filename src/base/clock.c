@@ -15,6 +15,18 @@ uint64_t tw_clock_monotonic_ns(void) {
   return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+static int64_t real_utc(void *self) {
+  (void)self;
+  return tw_clock_utc_us();
+}
+
+static int64_t real_steady(void *self) {
+  (void)self;
+  return (int64_t)(tw_clock_monotonic_ns() / 1000);
+}
+
+const tw_clock tw_clock_real = {real_utc, real_steady, NULL};
+
 typedef struct date {
   uint32_t year, month, day;
 } date;

@@ -13,6 +13,12 @@
 tw_status tw_router_deliver(tw_router *router, const tw_event *event, unsigned flags,
                             uint64_t *reached, tw_error *error);
 
+/// Tells the router's observer of a failure that no event has met, such as a timer's, and
+/// counts it.
+/// @param where  what failed: "timer"
+void tw_router_report(tw_router *router, const char *where, const char *name,
+                      const tw_error *error);
+
 /// @param name  borrowed for the call
 typedef void (*tw_processor_visit_fn)(void *self, const char *name, tw_on_error on_error);
 /// Visits the processors of this router alone, in order.

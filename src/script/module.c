@@ -10,6 +10,8 @@
 #include "script/embedded.h"
 #include "script/message.h"
 #include "script/object.h"
+#include "script/shared.h"
+#include "script/time.h"
 
 /* ---------------------------------------------------------------- helpers */
 
@@ -124,6 +126,8 @@ static void open_core(lua_State *L, tw_lua *lua) {
   tw_open_tracker(L, lua);
   tw_open_kind(L, lua);
   tw_open_context(L, lua);
+  tw_open_time(L, lua);
+  tw_open_shared(L, lua);
 }
 
 static void set_loaded(lua_State *L, const char *name) {
@@ -137,6 +141,7 @@ static void open_module(lua_State *L, tw_lua *lua) {
   lua_newtable(L);
   tw_lua_open_event(L, lua);
   tw_lua_open_digest(L, lua);
+  tw_lua_open_time(L, lua);
   lua_pushliteral(L, TW_VERSION);
   lua_setfield(L, -2, "version");
 }

@@ -3,6 +3,7 @@
 #include "script/message.h"
 #include "script/object.h"
 #include "script/processor.h"
+#include "script/time.h"
 #include "script/view.h"
 
 static int new_router(lua_State *L) {
@@ -160,6 +161,7 @@ static int send_event(lua_State *L) {
   }
   if (status == TW_OK) status = send_nested(L, lua, self, event, flags, &error);
   if (made) tw_event_free(made);
+  tw_timers_between(L, lua, self->router);
   if (status && !error.code) tw_fail(&error, status, "%s", tw_status_name(status));
   return tw_lua_result(L, status, &error);
 }

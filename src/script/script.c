@@ -286,6 +286,8 @@ tw_status tw_script_close(tw_script *script, tw_error *error) {
   return tw_router_close(script->router, error);
 }
 
+tw_gate *tw_script_gate(const tw_script *script) { return script->gate; }
+
 /* The router goes first, while its functions are all there to be flushed. */
 void tw_script_free(tw_script *script) {
   if (!script) return;

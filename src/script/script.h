@@ -40,6 +40,8 @@ void tw_script_release(tw_script *script);
 tw_router *tw_script_router(tw_script *script);
 /// tw_router_close of its router, from any thread while nobody sends. NULL is allowed.
 tw_status tw_script_close(tw_script *script, tw_error *error);
+/// The way into its Lua state, for the parts of this layer. Borrowed.
+struct tw_gate *tw_script_gate(const tw_script *script);
 /// Closes the router and the Lua state.
 void tw_script_free(tw_script *script);
 

@@ -60,7 +60,10 @@ tw_lua *tw_lua_new(lua_State *L, bool light) {
   lua_pop(L, 1);
   if (lua) return lua;
   lua = lua_newuserdatauv(L, sizeof *lua, 0);
-  *lua = (tw_lua){.light = light && sizeof(void *) == 8};
+  *lua = (tw_lua){.light = light && sizeof(void *) == 8,
+                  .clock = tw_clock_real,
+                  .due = INT64_MAX,
+                  .hooks = LUA_NOREF};
   lua->owners.prev = lua->owners.next = &lua->owners;
   lua->serial = (uint64_t)1 << 47; /* so that light views are no addresses: see view.c */
   lua->limits = (tw_limits){TW_MAX_DEPTH, TW_MAX_EVENT};

@@ -8,6 +8,7 @@
 #include <lua.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "event/event.h"
 
 /// Events that may be bound at the same time: the depth of routers and emits inside of emits.
@@ -49,6 +50,12 @@ typedef struct tw_lua {
   int roots;                      ///< registry reference: the newest root view of each binding
   tw_owner owners;                ///< head of the ring of those that live
   uint32_t depth;                 ///< nested emits
+  tw_clock clock;                 ///< of scripts and timers; see time.h
+  int64_t due;                    ///< when the next timer wants to run; TW_NEVER
+  int64_t hand_us;                ///< the time of a clock that a test turns by hand
+  bool by_hand;                   ///< there is such a one
+  bool ticking;                   ///< timers are being run
+  int hooks;                      ///< registry reference: functions of the library; time.h
   struct tw_gate *gate;           ///< for C objects that call into this state; see gate.h
 } tw_lua;
 

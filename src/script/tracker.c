@@ -2,10 +2,10 @@
 
    A tracker that is registered from Lua stays in the process's registry, so its Lua object
    must live as long: the gate's table `trackers` holds it by name. */
-#include "base/clock.h"
 #include "event/text.h"
 #include "script/message.h"
 #include "script/object.h"
+#include "script/time.h"
 #include "script/value.h"
 
 /* new_tracker(locator or nil) */
@@ -66,17 +66,18 @@ static int emit(lua_State *L) {
   tw_status status = TW_ECLOSED;
   if (self->closed) tw_fail(&error, status, "the tracker is closed");
   else status = emit_nested(L, lua, self->tracker, name, data, len, &error);
+  tw_timers_between(L, lua, self->router);
   return tw_lua_result(L, status, &error);
 }
 
 /* ------------------------------------------------- emit, in a router script */
 
 static bool write_event(tw_buffer *out, const char *name, const char *data, size_t len,
-                        tw_error *error) {
+                        int64_t now, tw_error *error) {
   static const char start[] = "{\"name\":", time[] = ",\"timestamp\":\"",
                     then[] = "\",\"data\":", end[] = ",\"context\":{}}";
   char stamp[TW_RFC3339_LEN];
-  tw_rfc3339(tw_clock_utc_us(), stamp);
+  tw_rfc3339(now, stamp);
   return tw_buffer_append(out, start, sizeof start - 1) &&
          tw_write_string(out, name, strlen(name), error) == TW_OK &&
          tw_buffer_append(out, time, sizeof time - 1) &&
@@ -90,7 +91,7 @@ static tw_status send_root(lua_State *L, tw_lua *lua, const char *name, const ch
   tw_buffer text = {0};
   tw_event *event = NULL;
   tw_status status = TW_ENOMEM;
-  if (!write_event(&text, name ? name : "unknown", data, len, error))
+  if (!write_event(&text, name ? name : "unknown", data, len, tw_lua_utc(lua), error))
     status = error->code ? error->code : tw_no_memory(error);
   else status = tw_event_parse(text.data, text.len, &lua->limits, &event, error);
   tw_buffer_fini(&text);
@@ -118,6 +119,7 @@ static int emit_default(lua_State *L) {
   tw_tracker *tracker;
   if (tw_get_tracker(NULL, &tracker, &error)) return tw_lua_misuse(L, "%s", error.message);
   tw_status status = emit_nested(L, lua, tracker, name, data, len, &error);
+  tw_timers_between(L, lua, tw_tracker_router(tracker));
   tw_tracker_unref(tracker);
   return tw_lua_result(L, status, &error);
 }

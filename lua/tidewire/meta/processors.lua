@@ -40,8 +40,74 @@
 ---@field allow? string[]  PCRE2 patterns, matched at the start of the name
 ---@field deny? string[]  either these or `allow`
 
+---@class tidewire.ThrottleOptions: tidewire.CommonOptions
+---@field rate number  how many events pass
+---@field per? number  in so many seconds; 1 by default
+---@field by? tidewire.PathText  a rate for each key
+---@field burst? integer  how many may come at once; `rate` by default
+---@field max_keys? integer  10000 by default
+---@field state? string  the name of a state that survives a reload
+
+---@class tidewire.DedupOptions: tidewire.CommonOptions
+---@field by? tidewire.PathText  "id" by default: the event's id
+---@field within? number  seconds; 60 by default
+---@field max? integer  how many keys are remembered; 100000 by default
+---@field state? string
+
+---@class tidewire.BatchOptions: tidewire.CommonOptions
+---@field events? integer  100 by default
+---@field seconds? number  5 by default
+---@field bytes? integer  of the events' text; 524288 by default
+---@field as? string  the name of the event; "batch" by default
+---@field state? string
+
+---@class tidewire.WindowOptions: tidewire.CommonOptions
+---@field every number  seconds
+---@field by? tidewire.PathText  a window for each key
+---@field at? tidewire.PathText  where the time stands, "timestamp" by default; or "arrival"
+---@field lateness? number  seconds that an event may come late; 0 by default
+---@field compute? table<string, true|tidewire.PathText|table>  `{ count = true }` by default
+---@field as? string  the name of the event; "window" by default
+---@field keep? boolean  whether the events themselves go on; true by default
+---@field state? string
+---@field max_keys? integer  10000 by default
+---@field max_distinct? integer  1000 by default
+
+---@class tidewire.SessionizeOptions: tidewire.CommonOptions
+---@field by tidewire.PathText
+---@field gap? number  seconds without an event that end a session; 1800 by default
+---@field to? tidewire.PathText  "context.session" by default
+---@field as? string  the name of the event; "session.ended" by default
+---@field state? string
+---@field max_keys? integer  10000 by default
+
 ---@class tidewire.processors
 local processors = {}
+
+--- Lets so many events of each key through in a time.
+---@param options tidewire.ThrottleOptions
+---@return tidewire.LibraryProcessor
+function processors.throttle(options) end
+
+--- Drops what was seen within a time.
+---@param options? tidewire.DedupOptions
+---@return tidewire.LibraryProcessor
+function processors.dedup(options) end
+
+--- Puts many events into one.
+---@param options? tidewire.BatchOptions
+---@return tidewire.LibraryProcessor
+function processors.batch(options) end
+
+--- Counts, sums and so on, of each key in each span of time.
+---@param options tidewire.WindowOptions
+---@return tidewire.LibraryProcessor
+function processors.window(options) end
+
+--- Gives events the session that they belong to.
+---@param options tidewire.SessionizeOptions
+---@return tidewire.LibraryProcessor
+function processors.sessionize(options) end
 
 --- Drops events with any other name.
 ---@param names string[]

@@ -62,9 +62,9 @@ function Backend:events() end
 ---@alias tidewire.AnyBackend tidewire.Backend|tidewire.Router|tidewire.LuaBackend
 
 ---@class tidewire.Failure
----@field where "processor"|"route"|"backend"
+---@field where "processor"|"route"|"backend"|"timer"|"close"
 ---@field path string  of the router or backend in the tree
----@field name? string  of the processor
+---@field name? string  of the processor, the timer or the function
 ---@field event? tidewire.View  valid during the call
 ---@field events integer  how many events are concerned
 ---@field message string
@@ -106,6 +106,8 @@ function Tree:flush() end
 function Tree:close() end
 ---@return tidewire.RouterStats
 function Tree:stats() end
+--- Runs the timers that are due; `emit` and `send` do it too. A router script's are run for it.
+function Tree:tick() end
 
 ---@class tidewire.Router: tidewire.Tree
 local Router = Tree
@@ -210,6 +212,48 @@ function Path:remove(event) end
 ---@return integer count
 function Path:map(event, f) end
 
+--- What `tidewire.every` and `tidewire.after` give.
+---@class tidewire.Timer
+local Timer = {}
+function Timer:cancel() end
+
+---@class tidewire.StateOptions
+---@field version? integer  1 without one
+---@field init? fun(): table  the first contents; an empty table without it
+---@field migrate? fun(old: table, version: any): table?  makes the contents of another version ours
+---@field loaded? fun(value: table)  called when contents have been taken over
+
+---@alias tidewire.SharedValue nil|boolean|number|string
+
+--- A store of keys and values that all states of the process share.
+---@class tidewire.Shared
+local Shared = {}
+---@param key string
+---@return tidewire.SharedValue
+function Shared:get(key) end
+---@param key string
+---@param value tidewire.SharedValue  nil deletes
+---@param ttl? number  seconds; for ever without it
+---@return true? ok, string? message, string? code  "limit" when the store is full
+function Shared:set(key, value, ttl) end
+--- Adds to a number, or to 0. A value that is there keeps its time to live.
+---@param key string
+---@param by? number  1 without it
+---@param ttl? number  seconds, for a new value
+---@return number? sum, string? message, string? code
+function Shared:incr(key, by, ttl) end
+---@param key string
+---@return boolean existed
+function Shared:delete(key) end
+--- How many seconds a value still lives: `math.huge` for ever, nil when it is not there. With
+--- seconds: gives it a new time to live, and tells whether it was there.
+---@param key string
+---@param seconds? number
+---@return number|boolean|nil
+function Shared:ttl(key, seconds) end
+---@return integer
+function Shared:count() end
+
 ---@class tidewire
 local M = {}
 
@@ -281,6 +325,43 @@ function M.get_tracker(name) end
 ---@param data? table<string, any>
 ---@return true? ok, string? message, string? code
 function M.emit(name, data) end
+--- Seconds since 1970, to the microsecond, by the clock of the state.
+---@return number
+function M.now() end
+--- A time as RFC 3339 in UTC with microseconds; now without one.
+---@param seconds? number
+---@return string
+function M.format_time(seconds) end
+--- Seconds since 1970 of a text of RFC 3339; nil for anything else.
+---@param text any
+---@return number?
+function M.parse_time(text) end
+--- Calls a function every so many seconds, between events. A timer with a name keeps its
+--- rhythm over a reload.
+---@param seconds number
+---@param f fun()
+---@param name? string
+---@return tidewire.Timer
+function M.every(seconds, f, name) end
+--- Calls a function once, after so many seconds.
+---@param seconds number
+---@param f fun()
+---@return tidewire.Timer
+function M.after(seconds, f) end
+--- A table that survives a reload of the script. It holds what JSON can hold.
+---@param name string
+---@param options? tidewire.StateOptions
+---@return table
+function M.state(name, options) end
+--- A store that all states of the process share; the first to open it sets its bounds.
+---@param name string
+---@param bounds? { max_entries?: integer, max_bytes?: integer }
+---@return tidewire.Shared
+function M.shared(name, bounds) end
+--- Has a function called when the script ends: "end", or "reload" when another generation
+--- follows.
+---@param f fun(reason: "end"|"reload")
+function M.on_close(f) end
 --- Sets who is told of failures where nothing else is declared; nil restores standard error.
 ---@param f? fun(failure: tidewire.Failure)
 function M.on_error(f) end

@@ -8,6 +8,7 @@ local core = require "tidewire.core"
 local declare = require "tidewire.declare"
 local flow = require "tidewire.processors.flow"
 local options = require "tidewire.processors.options"
+local tree = require "tidewire.router"
 
 --- Runs the steps from `at` on; gives what a processor returns.
 local function run(steps, at, event)
@@ -38,7 +39,7 @@ return core.entry(function(...)
   if #steps == 0 then
     core.misuse "chain: needs at least one processor"
   end
-  local on_error = "pass"
+  local on_error, members = "pass", { table.unpack(steps, 1, count) }
   for i = 1, count do
     local problem = flow.processor_problem(steps[i])
     if problem then
@@ -47,7 +48,12 @@ return core.entry(function(...)
     on_error = flow.stricter(on_error, flow.on_error_of(steps[i]))
     steps[i] = flow.function_of(steps[i])
   end
+  local function attach(home)
+    for _, member in ipairs(members) do
+      tree.attach(member, home)
+    end
+  end
   return options.processor("chain", function(event)
     return run(steps, 1, event)
-  end, nil, on_error)
+  end, nil, on_error, attach)
 end)

@@ -2,14 +2,19 @@
 
 return {
   allowlist = require "tidewire.processors.allowlist",
+  batch = require "tidewire.processors.batch",
   chain = require "tidewire.processors.chain",
   decode_json = require "tidewire.processors.decode_json",
+  dedup = require "tidewire.processors.dedup",
   redact = require "tidewire.processors.redact",
   regex_filter = require "tidewire.processors.regex_filter",
   remove = require "tidewire.processors.remove",
   rename = require "tidewire.processors.rename",
   rename_event = require "tidewire.processors.rename_event",
   sample = require "tidewire.processors.sample",
+  sessionize = require "tidewire.processors.sessionize",
   set = require "tidewire.processors.set",
+  throttle = require "tidewire.processors.throttle",
   when = require "tidewire.processors.when",
+  window = require "tidewire.processors.window",
 }

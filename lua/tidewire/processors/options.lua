@@ -154,10 +154,16 @@ local callable = {
   end,
 }
 
---- A processor from its function: callable, and an entry for a list of processors.
-function M.processor(name, f, given, on_error)
+--- A processor from its function: callable, and an entry for a list of processors. One that
+-- emits on its own gets, by `attach(home)`, the router or tracker that it is in.
+function M.processor(name, f, given, on_error, attach)
   given = given or {}
-  return setmetatable({ f, name = given.name or name, on_error = given.on_error or on_error or "pass" }, callable)
+  return setmetatable({
+    f,
+    name = given.name or name,
+    on_error = given.on_error or on_error or "pass",
+    attach = attach,
+  }, callable)
 end
 
 return M

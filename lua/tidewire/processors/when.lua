@@ -3,6 +3,7 @@
 local core = require "tidewire.core"
 local flow = require "tidewire.processors.flow"
 local options = require "tidewire.processors.options"
+local tree = require "tidewire.router"
 
 return core.entry(function(predicate, processor)
   if type(predicate) ~= "function" then
@@ -13,9 +14,12 @@ return core.entry(function(predicate, processor)
     core.misuse("when: 'processor' " .. problem)
   end
   local f = flow.function_of(processor)
+  local function attach(home)
+    tree.attach(processor, home)
+  end
   return options.processor("when", function(event)
     if predicate(event) then
       return f(event)
     end
-  end, nil, flow.on_error_of(processor))
+  end, nil, flow.on_error_of(processor), attach)
 end)

@@ -1,0 +1,36 @@
+/// upkeep.h: what a host does for a loaded script between events: time, timers, state.
+///
+/// All of it belongs to the thread that uses the script.
+#ifndef TW_SCRIPT_UPKEEP_H
+#define TW_SCRIPT_UPKEEP_H
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "script/script.h"
+
+/// Has the script live by another clock than the system's: `tidewire.now`, timers, the time
+/// of what it emits. @param clock  copied; NULL is the system's
+tw_status tw_script_set_clock(tw_script *script, const tw_clock *clock, tw_error *error);
+
+/// Runs the timers that are due. What fails is told to the router's observer. Without one
+/// that is due this costs a comparison or a look at the clock: call it between batches.
+void tw_script_tick(tw_script *script);
+/// @return microseconds until a timer is due: 0 when one is, -1 when there is none
+int64_t tw_script_next_timer(const tw_script *script);
+
+/// Has the script emit what it holds back, before its router is closed: windows, batches,
+/// and what `tidewire.on_close` was given.
+/// @param replaced  another generation takes over: what lives in a `tidewire.state` is kept
+tw_status tw_script_finish(tw_script *script, bool replaced, tw_error *error);
+
+/// Appends what the script keeps in `tidewire.state`, as JSON: {name: {version, value}}.
+/// @return TW_ESCRIPT when a value cannot be written; the message names its path
+tw_status tw_script_export_state(tw_script *script, tw_buffer *out, tw_error *error);
+/// Gives a loaded script what another one has exported, through its `migrate` functions. What
+/// it does not declare is left out. Call it before the first event of the script; it may be
+/// called again with something newer.
+/// @return TW_ESCRIPT when `migrate` fails: some of it may have been taken over
+tw_status tw_script_import_state(tw_script *script, const char *json, size_t len,
+                                 tw_error *error);
+
+#endif
