@@ -115,7 +115,7 @@ end
 --- Lets so many seconds pass. Each timer runs at its own time. What fails raises an error, or
 -- is told to the observer of `tree`.
 function clock:advance(seconds, tree)
-  if type(seconds) ~= "number" or not (seconds >= 0) then
+  if type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then
     core.misuse(("advance: 'seconds' must be a number from 0, not %s"):format(tostring(seconds)))
   end
   local target = self.time + math.floor(seconds * 1e6 + 0.5)
@@ -131,7 +131,7 @@ function clock:advance(seconds, tree)
 end
 
 --- The real clock is back.
-function clock:close()
+function clock.close()
   core.turn(nil)
 end
 clock.__close = clock.close

@@ -79,7 +79,7 @@ describe("a timer", function()
   end)
 
   it("runs in a program when something is sent, or ticks", function()
-    local clock <close> = testing.clock()
+    local _ <close> = testing.clock()
     local out, failures = testing.recorder(), {}
     local router = tw.router {
       backends = { out = out },

@@ -27,12 +27,12 @@ local function build(given)
   -- as it was; the one at hand, if it is the last, by the `on_error` of a processor that fails.
   local function emit(events, at_hand)
     local data = ('{"count":%d,"events":['):format(#events) .. table.concat(events, ",") .. "]}"
-    local ok, problem = pcall(out.emit, name, data)
+    local ok, message = pcall(out.emit, name, data)
     if not ok then
       for i = 1, #events - (at_hand and 1 or 0) do
         out.send(events[i])
       end
-      error("not put together, but passed on one by one: " .. problem, 0)
+      error("not put together, but passed on one by one: " .. message, 0)
     end
   end
 

@@ -13,7 +13,8 @@ local function build(given)
   if not given.rate then
     return nil, "option 'rate' is missing"
   end
-  local problem = keyed.positive_problem(given, { "rate", "per" }) or keyed.count_problem(given, { "burst", "max_keys" })
+  local problem = keyed.positive_problem(given, { "rate", "per" })
+    or keyed.count_problem(given, { "burst", "max_keys" })
   local key_of, message = keyed.key_of(given.by)
   if problem or not key_of then
     return nil, problem or message

@@ -229,7 +229,8 @@ local function make(given)
     window.time_of, message = time_of(given.at or "timestamp")
   end
   if window.time_of then
-    window.fields, message = aggregate.fields(given.compute or { count = true }, given.max_distinct or 1000, sorted_keys)
+    local compute = given.compute or { count = true }
+    window.fields, message = aggregate.fields(compute, given.max_distinct or 1000, sorted_keys)
   end
   if not window.fields then
     return nil, message
