@@ -80,7 +80,7 @@ static void flush(tw_feed *feed) {
 
 /// @return for how many milliseconds nothing but the input can happen; negative: for ever
 static int longest_wait(const tw_feed *feed) {
-  const int64_t most = 3600 * 1000;
+  const int64_t most = 3600000;
   int64_t timer = tw_script_next_timer(feed->script);
   int progress = tw_progress_interval(feed->progress);
   if (timer < 0) return progress;

@@ -67,7 +67,7 @@ static tw_kv *new_store(const char *name, const tw_kv_bounds *bounds) {
   tw_kv *store = tw_calloc(1, sizeof *store);
   if (!store) return NULL;
   store->name = tw_strdup(name);
-  store->chains = tw_calloc(FIRST_CHAINS, sizeof(entry *));
+  store->chains = tw_calloc(FIRST_CHAINS, sizeof(void *));
   if (!store->name || !store->chains) {
     tw_free(store->name);
     tw_free(store->chains);
@@ -161,7 +161,7 @@ static void sweep(tw_kv *store, int64_t now) {
 static void grow(tw_kv *store) {
   if (store->count < store->chain_count) return;
   size_t wanted = store->chain_count * 2, before = store->chain_count;
-  entry **chains = tw_calloc(wanted, sizeof *chains), **old = store->chains;
+  entry **chains = tw_calloc(wanted, sizeof(void *)), **old = store->chains;
   if (!chains) return;
   store->chains = chains;
   store->chain_count = wanted;
