@@ -11,7 +11,21 @@ local class = core.tracker
 tree.extend(class)
 
 local FIELDS = { "processors", "backends", "context_locator", "route", "on_failure", "on_dead" }
-local LATER = { script = true, watch = true, engine = true, sources = true }
+local LATER = { engine = true, sources = true }
+
+--- A tracker with a script has these, and what its events go through is all in the script.
+local ENGINE_OPTIONS = {
+  "block_for",
+  "max_depth",
+  "max_event",
+  "overload",
+  "partition_by",
+  "queue",
+  "watch",
+  "watchdog_errors",
+  "watchdog_within",
+  "workers",
+}
 
 local function check_locator(locator)
   if locator == nil or core.class(locator) == "locator" then
@@ -26,9 +40,29 @@ local function check_locator(locator)
   end
 end
 
+--- The name under which the engine of a script stands.
+local ENGINE = "engine"
+
+local function scripted(declared)
+  local known = { "script", "context_locator" }
+  declare.fields("tracker", declared, table.move(ENGINE_OPTIONS, 1, #ENGINE_OPTIONS, 3, known))
+  declare.optional("tracker: script", declared.script, "string")
+  check_locator(declared.context_locator)
+  local options = {}
+  for _, name in ipairs(ENGINE_OPTIONS) do
+    options[name] = declared[name]
+  end
+  local engine = tree.must(core.new_engine(declared.script, options))
+  local self = tree.must(core.new_tracker(declared.context_locator))
+  return tree.build(self, "tracker", { backends = { [ENGINE] = engine } })
+end
+
 --- Makes a tracker.
 function M.tracker(declared)
   declared = declared == nil and {} or declared
+  if type(declared) == "table" and declared.script ~= nil then
+    return scripted(declared)
+  end
   declare.fields("tracker", declared, FIELDS, LATER)
   check_locator(declared.context_locator)
   return tree.build(tree.must(core.new_tracker(declared.context_locator)), "tracker", declared)
@@ -74,6 +108,11 @@ class.methods.context = core.entry(function(self, name, fields, f, ...)
   declare.optional_function("context: function", f)
   local _ <close> = enter(self, name, fields)
   return f(...)
+end)
+
+--- Replaces the script by what its files hold now: true, or nil, message, code.
+class.methods.reload = core.entry(function(self)
+  return core.reload(core.holds(self).backends[ENGINE])
 end)
 
 class.methods.resolve_context = core.entry(function(self)

@@ -28,6 +28,36 @@ static int new_backend(lua_State *L) {
   return 1;
 }
 
+/* ---------------------------------------------------------------- engines */
+
+/* engine(script, options) -> a backend that sends into it, or nil, message, code */
+static int new_engine(lua_State *L) {
+  tw_lua *lua = tw_lua_self(L);
+  const char *script = luaL_checkstring(L, 1);
+  tw_handle *handle = tw_handle_new(L, lua, TW_CLASS_BACKEND);
+  tw_error error = {0};
+  size_t len;
+  const char *options = tw_lua_check_json(L, lua, 2, "tracker", &len);
+  tw_status status = tw_engine_new(script, options, len, NULL, NULL, &handle->engine, &error);
+  if (status == TW_OK) status = tw_engine_backend(handle->engine, &handle->backend, &error);
+  if (status == TW_OK) return 1;
+  tw_engine_unref(handle->engine);
+  handle->engine = NULL;
+  return tw_lua_fail(L, &error);
+}
+
+/* reload(backend) -> true, or nil, message, code */
+static int reload_engine(lua_State *L) {
+  tw_lua *lua = tw_lua_self(L);
+  tw_handle *self = tw_handle_test(L, lua, 1, TW_CLASS_BACKEND);
+  if (!self || !self->engine) return tw_lua_misuse(L, "reload: this tracker has no script");
+  tw_error error = {0};
+  lua_State *outer = tw_gate_into(lua->gate, L);
+  tw_status status = tw_engine_reload(self->engine, &error);
+  tw_gate_leave(lua->gate, outer);
+  return status ? tw_lua_fail(L, &error) : tw_lua_result(L, TW_OK, NULL);
+}
+
 /* rehearsal() -> whether every backend of this script is to be one in memory */
 static int rehearsal(lua_State *L) {
   lua_pushboolean(L, tw_lua_self(L)->gate->is_rehearsal);
@@ -53,8 +83,10 @@ static int free_backend(lua_State *L) {
   if (!self || !self->backend) return 0;
   lua_State *outer = tw_gate_into(lua->gate, L);
   tw_backend_unref(self->backend);
+  tw_engine_unref(self->engine);
   tw_gate_leave(lua->gate, outer);
   self->backend = NULL;
+  self->engine = NULL;
   return 0;
 }
 
@@ -158,10 +190,9 @@ static int memory_events(lua_State *L) {
 }
 
 void tw_open_kind(lua_State *L, tw_lua *lua) {
-  static const luaL_Reg functions[] = {{"new_backend", new_backend},
-                                       {"new_processor", new_processor},
-                                       {"rehearsal", rehearsal},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"new_backend", new_backend}, {"new_processor", new_processor}, {"rehearsal", rehearsal},
+      {"new_engine", new_engine},   {"reload", reload_engine},        {NULL, NULL}};
   static const luaL_Reg backend[] = {{"stats", backend_stats},
                                      {"count", memory_count},
                                      {"get", memory_get},

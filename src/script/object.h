@@ -20,6 +20,7 @@ typedef struct tw_handle {
   tw_router *router; ///< of a router or, borrowed from it, of a tracker
   tw_tracker *tracker;
   tw_backend *backend;
+  tw_engine *engine; ///< that the backend sends into; of a backend made with new_engine
   tw_processor *processor;
   tw_context *context;
   tw_locator *locator;

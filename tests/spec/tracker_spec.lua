@@ -368,10 +368,10 @@ describe("a tracker", function()
     end)
     assert.are.equal("tracker: unknown field 'backend'; did you mean 'backends'?", here(message))
     _, message = pcall(function()
-      local made = tw.tracker { script = "x.lua" }
+      local made = tw.tracker { engine = {} }
       return made
     end)
-    assert.are.equal("tracker: field 'script' is not supported yet in this version", here(message))
+    assert.are.equal("tracker: field 'engine' is not supported yet in this version", here(message))
   end)
 
   it("flushes what its backends gathered when it is collected", function()
@@ -393,5 +393,88 @@ describe("a tracker", function()
     collectgarbage()
     collectgarbage()
     assert.are.equal(2, sent)
+  end)
+end)
+
+describe("a tracker with a script", function()
+  local script, out
+
+  local function write(path, text)
+    local file = assert(io.open(path, "w"))
+    file:write(text)
+    file:close()
+  end
+
+  local function write_script(body)
+    write(
+      script,
+      ([[local tw = require "tidewire"
+return tw.router {
+  processors = { function(event) event.timestamp = nil %s end },
+  backends = { out = tw.backends.file { path = "%s" } },
+}]]):format(body, out)
+    )
+  end
+
+  local function output()
+    local file = assert(io.open(out))
+    local text = file:read "a"
+    file:close()
+    return text
+  end
+
+  before_each(function()
+    script, out = os.tmpname(), os.tmpname()
+  end)
+
+  after_each(function()
+    os.remove(script)
+    os.remove(out)
+  end)
+
+  it("sends what is emitted through it, and flushes", function()
+    write_script "event.data.g = event.generation"
+    local tracker = tw.tracker { script = script, workers = 2, context_locator = tw.locators.default() }
+    tracker:enter_context("request", { user = 1 })
+    assert.is_true(tracker:emit("a", { x = 1 }))
+    assert.is_true(tracker:flush())
+    assert.are.equal('{"name":"a","context":{"user":1},"data":{"x":1,"g":1}}\n', output())
+    tracker:close()
+  end)
+
+  it("reloads it, and says why not", function()
+    write_script ""
+    local tracker = tw.tracker { script = script }
+    write_script "event.data = event.generation"
+    assert.is_true(tracker:reload())
+    write(script, "return {")
+    local ok, message, code = tracker:reload()
+    assert.is_nil(ok)
+    assert.is_truthy(message:find(script .. ":1: unexpected symbol", 1, true))
+    assert.are.equal("script", code)
+    tracker:emit "a"
+    tracker:flush()
+    assert.are.equal('{"name":"a","context":{},"data":2}\n', output())
+    tracker:close()
+  end)
+
+  it("refuses what it cannot be", function()
+    local function problem(declared)
+      local _, message = pcall(function()
+        local made = tw.tracker(declared)
+        return made
+      end)
+      return here(message)
+    end
+    assert.is_truthy(problem({ script = "/nowhere.lua" }):find("^/nowhere.lua: No such file"))
+    assert.is_truthy(problem({ script = script, processors = {} }):find("unknown field 'processors'", 1, true))
+    write_script ""
+    assert.are.equal("engine: workers must be 1 to 64, not 0", problem { script = script, workers = 0 })
+    local tracker = tracker_of()
+    local _, message = pcall(function()
+      local done = tracker:reload()
+      return done
+    end)
+    assert.are.equal("reload: this tracker has no script", here(message))
   end)
 end)

@@ -122,6 +122,17 @@ local Router = Tree
 ---@field engine? table  of the root: how the engine runs it, such as `{ workers = 2 }`
 
 ---@class tidewire.TrackerDeclaration
+---@field script? string  a router script, run by workers; then only these fields are allowed, and context_locator
+---@field workers? integer
+---@field partition_by? string  path of the key whose events keep their order
+---@field queue? integer  events that wait at a worker
+---@field overload? "block"|"drop_newest"|"drop_oldest"
+---@field block_for? number|string
+---@field watch? boolean  reload when the script's files change
+---@field watchdog_errors? number
+---@field watchdog_within? number|string
+---@field max_event? integer|string
+---@field max_depth? integer
 ---@field processors? tidewire.AnyProcessor[]
 ---@field route? fun(event: tidewire.View): ...
 ---@field backends? table<string, tidewire.AnyBackend>
@@ -193,6 +204,12 @@ function Tracker:exit_context(name) end
 function Tracker:context(name, fields, f, ...) end
 ---@return table<string, any>
 function Tracker:resolve_context() end
+--- Replaces the script of `tw.tracker { script = … }` by what its files hold now. Fails, and
+--- the old one goes on, when anything is wrong with it.
+---@return true? ok
+---@return string? message
+---@return tidewire.Code? code
+function Tracker:reload() end
 
 --- A path into events, compiled once; see `tidewire.path`.
 ---@class tidewire.Path
