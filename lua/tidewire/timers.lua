@@ -54,15 +54,28 @@ local function tell_due()
   core.set_due(heap[1] and heap[1].due)
 end
 
+--- What may want memory comes first, so that its failure changes nothing: room in the heap,
+-- and, by a call that changes nothing, in the stack for calls as deep as those that follow.
 local function insert(timer)
+  tell_due()
+  heap[count + 1] = timer
   count = count + 1
   rise(timer, count)
   tell_due()
 end
 
+local function settle(timer, due)
+  tell_due()
+  timer.due = due
+  rise(timer, timer.place)
+  sink(timer, timer.place)
+  tell_due()
+end
+
 local function remove(timer)
+  tell_due()
   local place, last = timer.place, heap[count]
-  heap[count], timer.place = nil, nil
+  heap[count], timer.place = nil, false
   count = count - 1
   if last ~= timer then
     rise(last, place)
@@ -95,7 +108,7 @@ local function check(where, seconds, f, name)
     declare.misuse("%s: there are %d timers already; cancel those that are not needed", where, count)
   end
   declare.optional(where .. ": name", name, "string")
-  if named[name or false] then
+  if named[name or false] and named[name].place then
     declare.misuse("%s: there is a timer '%s' already", where, name)
   end
 end
@@ -104,12 +117,19 @@ local function start(where, seconds, f, name, repeats)
   check(where, seconds, f, name)
   serial = serial + 1
   local wait = math.floor(math.max(seconds, SHORTEST) * 1e6 + 0.5)
-  local timer = { f = f, name = name, serial = serial, due = core.steady() + wait, every = repeats and wait }
-  insert(timer)
+  local timer = setmetatable({
+    f = f,
+    name = name,
+    serial = serial,
+    due = core.steady() + wait,
+    every = repeats and wait,
+    place = false, -- in the heap
+  }, class)
   if name then
     named[name] = timer
   end
-  return setmetatable(timer, class)
+  insert(timer)
+  return timer
 end
 
 --- Calls `f` every so many seconds, between events. What the clock has leapt over is not
@@ -133,9 +153,7 @@ function M.pop(now, first)
     return nil
   end
   if timer.every then
-    timer.due = timer.due + ((now - timer.due) // timer.every + 1) * timer.every
-    sink(timer, 1)
-    tell_due()
+    settle(timer, timer.due + ((now - timer.due) // timer.every + 1) * timer.every)
   else
     remove(timer)
   end
@@ -175,9 +193,7 @@ function M.take_rhythm(due)
   for name, timer in pairs(named) do
     local at = math.tointeger(due[name])
     if at and timer.place then
-      remove(timer)
-      timer.due = math.max(now, math.min(at, now + timer.every))
-      insert(timer)
+      settle(timer, math.max(now, math.min(at, now + timer.every)))
     end
   end
 end
