@@ -33,8 +33,11 @@ static void told_dropped(void *self, const char *cause, const tw_event *event) {
 
 static void told_failed(void *self, tw_event *event, const tw_error *error) {
   const tw_engine *engine = self;
-  tw_failure failure = {
-      .where = "route", .path = "", .event = event, .events = 1, .error = error};
+  tw_failure failure = {.where = event ? "route" : "state",
+                        .path = "",
+                        .event = event,
+                        .events = event != NULL,
+                        .error = error};
   if (engine->ops.failed) engine->ops.failed(engine->self, &failure);
 }
 

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "core/inspect.h"
+#include "script/upkeep.h"
 
 /* How a worker that ran dry waits for more before it flushes. */
 enum { LINGER_ROUNDS = 8, LINGER_NS = 50000 };
@@ -98,9 +99,28 @@ tw_status tw_worker_push(tw_worker *worker, tw_cell *cell, tw_error *error) {
 
 /* -------------------------------------------------------------------- loop */
 
-static void change_script(tw_worker *worker) {
+static void tell_failure(tw_worker *worker, tw_status status, const tw_error *error) {
+  if (status && worker->ops.failed) worker->ops.failed(worker->ops.self, NULL, error);
+}
+
+/* What the old script keeps in tidewire.state, the new one gets. */
+static void hand_over(tw_worker *worker, tw_script *next) {
+  tw_buffer state = {0};
+  tw_error error = {0};
+  tell_failure(worker, tw_script_finish(worker->script, true, &error), &error);
+  tw_status status = tw_script_export_state(worker->script, &state, &error);
+  if (status == TW_OK) status = tw_script_import_state(next, state.data, state.len, &error);
+  tell_failure(worker, status, &error);
+  tw_buffer_fini(&state);
   tw_script_release(worker->script);
-  worker->script = worker->next;
+}
+
+static void change_script(tw_worker *worker) {
+  tw_script *next = worker->next;
+  pthread_mutex_unlock(&worker->mutex);
+  hand_over(worker, next);
+  pthread_mutex_lock(&worker->mutex);
+  worker->script = next;
   worker->next = NULL;
   pthread_cond_broadcast(&worker->progressed);
 }
@@ -135,6 +155,7 @@ static void process(tw_worker *worker, tw_cell **batch, size_t count, bool aband
   pthread_mutex_unlock(&worker->mutex);
   size_t processed = 0;
   if (!abandon) processed = deliver(worker, batch, count);
+  tw_script_tick(worker->script);
   for (size_t i = 0; abandon && worker->ops.dropped && i < count; i++)
     worker->ops.dropped(worker->ops.self, "closed", &batch[i]->event);
   tw_cells_put(worker->cells, batch, count);
@@ -164,9 +185,29 @@ static void linger(tw_worker *worker) {
   pthread_mutex_lock(&worker->mutex);
 }
 
+/* Runs the timers that are due; what they emit is delivered. */
+static void run_timers(tw_worker *worker) {
+  pthread_mutex_unlock(&worker->mutex);
+  tw_script_tick(worker->script);
+  pthread_mutex_lock(&worker->mutex);
+  flush(worker);
+}
+
+/* Until somebody wakes it, or a timer is due. */
 static void sleep_until_woken(tw_worker *worker) {
+  int64_t timer = tw_script_next_timer(worker->script);
+  if (timer == 0) {
+    run_timers(worker);
+    return;
+  }
+  struct timespec end = tw_worker_deadline(timer < 0 ? 0 : (uint64_t)timer * 1000);
+  int problem = 0;
   worker->is_idle = true;
-  while (worker->is_idle) pthread_cond_wait(&worker->filled, &worker->mutex);
+  while (worker->is_idle && problem != ETIMEDOUT) {
+    if (timer > 0) problem = pthread_cond_timedwait(&worker->filled, &worker->mutex, &end);
+    else pthread_cond_wait(&worker->filled, &worker->mutex);
+  }
+  worker->is_idle = false;
 }
 
 /* The queue is empty. */
@@ -201,7 +242,11 @@ static void *run(void *self) {
   here = worker;
   pthread_mutex_lock(&worker->mutex);
   while (step(worker, &rounds)) continue;
+  pthread_mutex_unlock(&worker->mutex);
+  tw_error error = {0};
+  tell_failure(worker, tw_script_finish(worker->script, false, &error), &error);
   tw_script_release(worker->script);
+  pthread_mutex_lock(&worker->mutex);
   worker->is_done = true;
   pthread_cond_broadcast(&worker->progressed);
   pthread_mutex_unlock(&worker->mutex);

@@ -16,7 +16,8 @@
 /// Who is told of an event that was not processed; called without a lock.
 typedef struct tw_worker_ops {
   void (*dropped)(void *self, const char *cause, const tw_event *event);
-  /// The router itself had no memory for it.
+  /// The router itself had no memory for an event; or, without one, the script's state was
+  /// not handed over, or its end failed.
   void (*failed)(void *self, tw_event *event, const tw_error *error);
   void *self;
 } tw_worker_ops;

@@ -5,6 +5,7 @@
 #            accounted for, and what came out is JSON
 #   kill     kill -9 in the middle: the files hold whole lines only, the database is sound
 #   fault    a disk that fails at a random write: told, counted, whole lines only
+# Before that, a thousand reloads under load.
 set -eu
 build=$(cd "$1" && pwd)
 seconds=$2
@@ -41,6 +42,9 @@ fault() {
   [ "$status" = 0 ] || [ "$status" = 74 ] || fail "a failing disk ended it with status $status"
   lua5.4 "$here/judge.lua" "$work" whole || fail "a torn line on a failing disk"
 }
+
+TIDEWIRE_RELOADS=1000 "$build/tests/unit/script_engine_test" >"$work/reloads.log" 2>&1 ||
+  fail "the engine's test failed: see reloads.log"
 
 cp "$here/router.lua" "$work/"
 while [ "$(date +%s)" -lt "$end" ]; do

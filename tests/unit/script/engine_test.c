@@ -181,6 +181,44 @@ static void a_memory_backend_survives_a_reload(void **state) {
   tw_engine_unref(engine);
 }
 
+static void state_moves_to_the_next_generation(void **state) {
+  (void)state;
+  static const char script[] = HEAD
+      "local count = tw.state('count', { version = 1, init = function() return { n = 0 } "
+      "end })\n"
+      "return tw.router { processors = { function(event)\n"
+      "  count.n = count.n + 1\n"
+      "  event.n = count.n event.g = event.generation\n"
+      "end }, " OUT " }";
+  write_file("main.lua", script, path_of("out"));
+  tw_engine *engine = start("{}", NULL);
+  send(engine, "{}");
+  reload(engine);
+  send(engine, "{}");
+  flush(engine);
+  assert_output("{\"n\":1,\"g\":1}\n{\"n\":2,\"g\":2}\n");
+  tw_engine_unref(engine);
+}
+
+static void timers_run_on_a_worker_without_events(void **state) {
+  (void)state;
+  write_file("main.lua",
+             HEAD
+             "tw.every(0.01, function() tw.emit('tick') end)\n"
+             "return tw.router { " OUT " }",
+             path_of("out"));
+  tw_engine *engine = start("{}", NULL);
+  char *text = NULL;
+  for (int i = 0; i < 1000 && !(text && strstr(text, "\"tick\"")); i++) {
+    free(text);
+    usleep(5000);
+    text = take_output();
+  }
+  assert_non_null(strstr(text, "\"tick\""));
+  free(text);
+  tw_engine_unref(engine);
+}
+
 static void what_is_wrong_is_told_and_the_old_generation_goes_on(void **state) {
   (void)state;
   write_script("event.g = event.generation");
@@ -720,6 +758,8 @@ int main(void) {
       TEST(an_engine_processes_what_it_is_sent),
       TEST(a_reload_changes_the_script_and_keeps_what_is_declared_alike),
       TEST(a_memory_backend_survives_a_reload),
+      TEST(state_moves_to_the_next_generation),
+      TEST(timers_run_on_a_worker_without_events),
       TEST(what_is_wrong_is_told_and_the_old_generation_goes_on),
       TEST(tests_that_a_script_declares_decide_about_it),
       TEST(reloads_under_load_lose_double_and_mix_nothing),
