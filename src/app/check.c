@@ -50,10 +50,10 @@ static void show_child(void *self, const char *path, tw_backend *backend, tw_rou
 }
 
 /// The message of a bad script stands alone, as compilers write theirs, for editors to parse.
-static int check(const char *path, bool quiet, tw_term *term) {
+static int check(const char *path, const tw_options *options, tw_term *term) {
   tw_script *script;
   tw_error error;
-  if (tw_script_load(path, &script, &error)) {
+  if (tw_script_load_with(path, &options->script, &script, &error)) {
     tw_buffer line = {0};
     tw_term_clean(&line, error.message);
     tw_buffer_byte(&line, '\n');
@@ -61,7 +61,7 @@ static int check(const char *path, bool quiet, tw_term *term) {
     tw_buffer_fini(&line);
     return TW_EXIT_SCRIPT;
   }
-  if (!quiet) {
+  if (!options->quiet) {
     tw_router *router = tw_script_router(script);
     printf("%s: ok\n", path);
     show_inside(router, 1);
@@ -77,7 +77,7 @@ int tw_command_check(int argc, char **argv, tw_term *term) {
   if (!parsed.go_on) return parsed.status;
   int worst = TW_EXIT_DONE;
   for (int i = 0; i < options.operand_count; i++) {
-    int status = check(options.operands[i], options.quiet, term);
+    int status = check(options.operands[i], &options, term);
     if (status) worst = status;
   }
   if (fflush(stdout) && !worst) worst = TW_EXIT_OUTPUT;

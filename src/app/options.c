@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "app/exit.h"
 #include "app/help.h"
@@ -13,7 +15,28 @@
 #include "core/units.h"
 #include "event/reader.h"
 
-enum { OPT_REJECTS = 256, OPT_DEAD, OPT_STRICT, OPT_JSON, OPT_MAX_EVENT, OPT_MAX_DEPTH };
+enum {
+  OPT_REJECTS = 256,
+  OPT_DEAD,
+  OPT_STRICT,
+  OPT_JSON,
+  OPT_MAX_EVENT,
+  OPT_MAX_DEPTH,
+  OPT_GRANT,
+  OPT_PACKAGE_PATH,
+  OPT_MEMORY,
+  OPT_INSTRUCTIONS,
+  OPT_TIME
+};
+
+/* What both commands say of the script's state. */
+#define SCRIPT_OPTIONS                                                    \
+  {"grant", required_argument, NULL, OPT_GRANT},                          \
+      {"package-path", required_argument, NULL, OPT_PACKAGE_PATH},        \
+      {"memory-limit", required_argument, NULL, OPT_MEMORY},              \
+      {"instruction-limit", required_argument, NULL, OPT_INSTRUCTIONS}, { \
+    "time-limit", required_argument, NULL, OPT_TIME                       \
+  }
 
 static const struct option run_options[] = {
     {"rejects", required_argument, NULL, OPT_REJECTS},
@@ -22,12 +45,13 @@ static const struct option run_options[] = {
     {"json", no_argument, NULL, OPT_JSON},
     {"max-event", required_argument, NULL, OPT_MAX_EVENT},
     {"max-depth", required_argument, NULL, OPT_MAX_DEPTH},
+    SCRIPT_OPTIONS,
     {"quiet", no_argument, NULL, 'q'},
     {"help", no_argument, NULL, 'h'},
     {0}};
 
 static const struct option check_options[] = {
-    {"quiet", no_argument, NULL, 'q'}, {"help", no_argument, NULL, 'h'}, {0}};
+    SCRIPT_OPTIONS, {"quiet", no_argument, NULL, 'q'}, {"help", no_argument, NULL, 'h'}, {0}};
 
 static const tw_parsed usage = {.go_on = false, .status = TW_EXIT_USAGE};
 
@@ -61,6 +85,54 @@ static tw_status read_depth_limit(const char *text, uint32_t *out, tw_error *err
                  text);
 }
 
+/// A list of names; the option may be given several times.
+static tw_status read_grants(const char *text, tw_options *out, tw_error *error) {
+  size_t len = strlen(text), count = 0;
+  if (out->grant_len + len + 1 > sizeof out->grant_text)
+    return tw_fail(error, TW_EINVAL, "--grant names too much");
+  char *at = out->grant_text + out->grant_len;
+  memcpy(at, text, len + 1);
+  out->grant_len += len + 1;
+  while (out->grants[count]) count++;
+  for (char *rest = NULL, *name = strtok_r(at, ",", &rest); name && count < TW_MAX_GRANTS;
+       name = strtok_r(NULL, ",", &rest))
+    out->grants[count++] = name;
+  out->script.grants = out->grants;
+  return tw_script_check_options(&out->script, error);
+}
+
+static tw_status read_memory(const char *text, size_t *out, tw_error *error) {
+  uint64_t size = 0;
+  if (strcmp(text, "none") == 0) size = SIZE_MAX;
+  else if (!tw_parse_size(text, strlen(text), &size) && !read_count(text, &size)) size = 0;
+  *out = (size_t)size;
+  if (size >= (uint64_t)1 << 20) return TW_OK;
+  return tw_fail(error, TW_EINVAL,
+                 "--memory-limit must be 1MiB or more, such as 64MiB, or none, not \"%s\"",
+                 text);
+}
+
+static tw_status read_instructions(const char *text, uint64_t *out, tw_error *error) {
+  if (strcmp(text, "none") == 0) *out = TW_NO_LIMIT;
+  else if (!read_count(text, out)) *out = 0;
+  if (*out >= 1000) return TW_OK;
+  return tw_fail(error, TW_EINVAL,
+                 "--instruction-limit must be 1000 or more, such as 10000000, or none, not "
+                 "\"%s\"",
+                 text);
+}
+
+static tw_status read_time(const char *text, double *out, tw_error *error) {
+  char *end = NULL;
+  *out = strcmp(text, "none") == 0 ? INFINITY : strtod(text, &end);
+  if (end && (strcmp(end, "ms") == 0)) *out /= 1000, end += 2;
+  else if (end && (strcmp(end, "s") == 0)) end++;
+  if (*out >= 0.001 && (!end || (!*end && *text >= '0' && *text <= '9'))) return TW_OK;
+  return tw_fail(error, TW_EINVAL,
+                 "--time-limit must be 1ms or more, such as 1s or 500ms, or none, not \"%s\"",
+                 text);
+}
+
 static tw_status set_option(int code, const char *value, tw_options *out, tw_error *error) {
   switch (code) {
     case OPT_REJECTS: out->rejects = value; break;
@@ -69,6 +141,11 @@ static tw_status set_option(int code, const char *value, tw_options *out, tw_err
     case OPT_JSON: out->json = true; break;
     case 'q': out->quiet = true; break;
     case OPT_MAX_EVENT: return read_size_limit(value, &out->limits.max_size, error);
+    case OPT_GRANT: return read_grants(value, out, error);
+    case OPT_PACKAGE_PATH: out->script.package_path = value; break;
+    case OPT_MEMORY: return read_memory(value, &out->script.memory, error);
+    case OPT_INSTRUCTIONS: return read_instructions(value, &out->script.instructions, error);
+    case OPT_TIME: return read_time(value, &out->script.seconds, error);
     case OPT_MAX_DEPTH: return read_depth_limit(value, &out->limits.max_depth, error);
   }
   return TW_OK;
@@ -83,7 +160,7 @@ static void refused(char **argv, char name[64]) {
 
 /// An option that is known and refused was given a value that it does not take.
 static void explain(tw_term *term, char **argv, const struct option *table, int code) {
-  const char *known[16], *command = argv[0], *near = NULL;
+  const char *known[32], *command = argv[0], *near = NULL;
   size_t count = 0;
   for (; table[count].name; count++) known[count] = table[count].name;
   char name[64];

@@ -3,11 +3,19 @@
 #define TW_APP_OPTIONS_H
 
 #include "app/term.h"
+#include "script/script.h"
+
+/// More grants than there are names to grant are not kept.
+#define TW_MAX_GRANTS 16
 
 typedef struct tw_options {
   const char *rejects, *dead; ///< paths
   bool strict, quiet, json;
   tw_limits limits;
+  tw_script_options script;
+  const char *grants[TW_MAX_GRANTS + 1]; ///< what `script.grants` points to
+  char grant_text[256];                  ///< the names in it
+  size_t grant_len;
   char **operands; ///< borrowed from argv; NULL behind the last
   int operand_count;
 } tw_options;

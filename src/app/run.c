@@ -113,7 +113,8 @@ static int examine_backends(tw_run *run) {
 /// Signals still end the process at once here: nothing is gathered yet.
 static int start(tw_run *run) {
   tw_error error;
-  if (tw_script_load(run->options.operands[0], &run->script, &error)) {
+  if (tw_script_load_with(run->options.operands[0], &run->options.script, &run->script,
+                          &error)) {
     tw_term_complain(run->term, "%s", error.message);
     return TW_EXIT_SCRIPT;
   }

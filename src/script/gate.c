@@ -47,6 +47,10 @@ static void push_text(lua_State *L) {
 static int handle(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
   lua_settop(L, 1);
+  if (tw_guard_is_killed(lua->guard)) {
+    lua->gate->traceback.len = 0;
+    return 1;
+  }
   if (tw_lua_is_drop(L, lua, 1)) return 1;
   push_text(L);
   lua_replace(L, 1); /* the text alone */
@@ -183,6 +187,10 @@ void tw_gate_push_handler(lua_State *L, const tw_gate *gate) {
 /* The value that was raised is on top: the handler made it text, unless there was no memory
    or the handler itself failed. */
 static tw_outcome raised(tw_gate *gate, lua_State *L, int status, tw_error *error) {
+  if (tw_guard_is_killed(gate->lua->guard)) {
+    tw_guard_tell(gate->lua->guard, error);
+    return TW_RAISED;
+  }
   if (status == LUA_ERRMEM) {
     tw_fail(error, TW_ENOMEM, "out of memory in Lua");
     return TW_RAISED;
@@ -201,13 +209,18 @@ static tw_outcome raised(tw_gate *gate, lua_State *L, int status, tw_error *erro
 
 tw_outcome tw_gate_pcall(tw_gate *gate, lua_State *L, int args, int results, tw_error *error) {
   int handler = lua_gettop(L) - args - 1;
-  int status = lua_pcall(L, args, results, handler);
-  if (status == LUA_OK) {
+  tw_guard *guard = gate->lua->guard;
+  tw_outcome outcome = TW_RETURNED;
+  tw_guard_enter(guard, L);
+  int status = LUA_OK;
+  if (!tw_guard_is_killed(guard)) status = lua_pcall(L, args, results, handler);
+  if (status == LUA_OK && !tw_guard_is_killed(guard)) {
     lua_remove(L, handler);
-    return TW_RETURNED;
+  } else {
+    outcome = raised(gate, L, status, error);
+    lua_settop(L, handler - 1);
   }
-  tw_outcome outcome = raised(gate, L, status, error);
-  lua_settop(L, handler - 1);
+  tw_guard_leave(guard, L);
   return outcome;
 }
 
@@ -251,7 +264,7 @@ void *tw_callback_new(lua_State *L, tw_lua *lua, int index, int holds, size_t si
   lua_Integer key = tw_callback_hold(L, lua->gate, index, holds);
   tw_callback *callback = tw_calloc(1, size);
   if (!callback) return luaL_error(L, "out of memory"), NULL;
-  *callback = (tw_callback){lua->gate, key};
+  *callback = (tw_callback){.gate = lua->gate, .key = key};
   atomic_fetch_add_explicit(&lua->gate->refs, 1, memory_order_relaxed);
   return callback;
 }
@@ -312,23 +325,33 @@ static tw_outcome call_light(tw_event_call *call, int results, tw_error *error) 
   }
   call->first = lua_gettop(L);
   tw_view_push(L, call->lua, call->serial);
-  int status = lua_pcall(L, 1, results, handler);
-  return status == LUA_OK ? TW_RETURNED : raised(gate, L, status, error);
+  tw_guard *guard = call->lua->guard;
+  tw_guard_enter(guard, L);
+  int status = LUA_OK;
+  if (!tw_guard_is_killed(guard)) status = lua_pcall(L, 1, results, handler);
+  call->killed = tw_guard_is_killed(guard);
+  tw_outcome outcome =
+      status == LUA_OK && !call->killed ? TW_RETURNED : raised(gate, L, status, error);
+  tw_guard_leave(guard, L);
+  return outcome;
 }
 
-bool tw_event_call_begin(tw_event_call *call, const tw_callback *callback, tw_event *event,
+bool tw_event_call_begin(tw_event_call *call, tw_callback *callback, tw_event *event,
                          int results, tw_outcome *outcome, tw_error *error) {
   *outcome = TW_RAISED;
+  if (callback->breaker.until && !tw_breaker_allows(&callback->breaker, error)) return false;
   lua_State *L = tw_gate_enter(callback->gate, error);
   if (!L) return false;
   tw_lua *lua = callback->gate->lua;
-  *call = (tw_event_call){callback, lua, L, lua_gettop(L), 0, tw_view_bind(lua, event)};
+  *call = (tw_event_call){callback, lua, L, lua_gettop(L), 0, tw_view_bind(lua, event), false};
   if (!call->serial) {
     tw_fail(error, TW_ELIMIT, "%d events are under way at once: is this a loop?", TW_MAX_BOUND);
     return false;
   }
   *outcome =
       lua->light ? call_light(call, results, error) : call_protected(call, results, error);
+  if (call->killed) tw_breaker_note(&callback->breaker, lua->guard, error);
+  else tw_breaker_pass(&callback->breaker);
   return true;
 }
 

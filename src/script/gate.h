@@ -13,6 +13,7 @@
 
 #include <stdatomic.h>
 
+#include "script/guard.h"
 #include "script/state.h"
 
 typedef struct tw_gate {
@@ -76,6 +77,7 @@ tw_status tw_gate_call(tw_gate *gate, lua_CFunction body, void *argument, tw_err
 typedef struct tw_callback {
   tw_gate *gate;   ///< a reference
   lua_Integer key; ///< of the value
+  tw_breaker breaker;
 } tw_callback;
 
 /// Holds the value at `index` in the table at `holds` and makes it known. @return its key
@@ -95,18 +97,19 @@ void tw_callback_revive(lua_State *L, tw_gate *gate, int holds);
 
 /// A call of a callback with the view of an event.
 typedef struct tw_event_call {
-  const tw_callback *callback;
+  tw_callback *callback;
   tw_lua *lua;
   lua_State *L;
   int top;         ///< of the stack before it
   int first;       ///< where the results begin
   uint64_t serial; ///< of the binding
+  bool killed;     ///< it passed a limit
 } tw_event_call;
 
 /// Calls the function; the event stays bound until tw_event_call_end.
 /// @param[out] outcome  of the call; when the result is false, it was not begun and needs no
 /// end
-bool tw_event_call_begin(tw_event_call *call, const tw_callback *callback, tw_event *event,
+bool tw_event_call_begin(tw_event_call *call, tw_callback *callback, tw_event *event,
                          int results, tw_outcome *outcome, tw_error *error);
 void tw_event_call_end(tw_event_call *call);
 

@@ -10,6 +10,7 @@
 #include "script/embedded.h"
 #include "script/message.h"
 #include "script/object.h"
+#include "script/sandbox.h"
 #include "script/shared.h"
 #include "script/time.h"
 
@@ -89,6 +90,8 @@ static int where(lua_State *L) {
 static void load(lua_State *L, const tw_embedded *module) {
   if (luaL_loadbufferx(L, module->source, module->len, module->chunk, "t") != LUA_OK)
     lua_error(L);
+  tw_sandbox_push_library(L); /* chunk, globals */
+  if (lua_isnil(L, -1) || !lua_setupvalue(L, -2, 1)) lua_pop(L, 1);
 }
 
 static int load_embedded(lua_State *L) {

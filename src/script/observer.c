@@ -93,7 +93,7 @@ tw_status tw_lua_observer_set(lua_State *L, tw_lua *lua, int on_failure, int on_
                               tw_router *router, tw_error *error) {
   lua_Integer dead_key = hold(L, lua, on_dead, holds);
   watcher *self = tw_callback_new(L, lua, on_failure, holds, sizeof *self);
-  self->dead = (tw_callback){self->failed.gate, dead_key};
+  self->dead = (tw_callback){.gate = self->failed.gate, .key = dead_key};
   tw_observer ops = {lua_isnoneornil(L, on_failure) ? NULL : failed, dead_key ? dead : NULL,
                      tw_callback_free};
   return tw_router_set_observer(router, &ops, self, error);

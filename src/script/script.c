@@ -5,7 +5,6 @@
    first after loading. */
 #include "script/script.h"
 
-#include <lualib.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,15 +13,11 @@
 #include "script/message.h"
 #include "script/module.h"
 #include "script/object.h"
-#include "script/print.h"
-#include "script/search.h"
-
-/* Linked into the command and the library, but not into the module for Lua programs, where
-   `require` finds cjson as any other module. */
-extern int luaopen_cjson(lua_State *L) __attribute__((weak));
+#include "script/sandbox.h"
 
 struct tw_script {
   lua_State *L;
+  tw_guard guard;
   tw_gate *gate;
   tw_router *router; /* borrowed from the Lua object, which the registry holds */
   int object;        /* registry reference of that */
@@ -30,22 +25,7 @@ struct tw_script {
   tw_share share; /* of the pool */
 };
 
-static void *allocate(void *self, void *block, size_t old, size_t size) {
-  (void)self, (void)old;
-  if (size) return tw_realloc(block, size);
-  tw_free(block);
-  return NULL;
-}
-
 /* ---------------------------------------------------------------- prepare */
-
-static void preload_cjson(lua_State *L) {
-  if (!luaopen_cjson) return;
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  lua_pushcfunction(L, luaopen_cjson);
-  lua_setfield(L, -2, "cjson");
-  lua_pop(L, 1);
-}
 
 typedef struct preparing {
   tw_script *script;
@@ -54,11 +34,10 @@ typedef struct preparing {
 
 static int prepare(lua_State *L) {
   preparing *to = lua_touserdata(L, 1);
-  luaL_openlibs(L);
-  tw_print_setup(L);
-  preload_cjson(L);
   tw_script *script = to->script;
-  tw_search_setup(L, to->path, script->setup.snapshot);
+  tw_lua *lua = tw_lua_new(L, true);
+  lua->guard = &script->guard;
+  tw_sandbox_open(L, lua, to->path, script->setup.options, script->setup.snapshot);
   script->gate = tw_module_open(L, true);
   script->gate->is_script = true;
   script->gate->share = script->setup.pool ? &script->share : NULL;
@@ -67,8 +46,22 @@ static int prepare(lua_State *L) {
   return 0;
 }
 
+enum { MEMORY = 64 << 20, INSTRUCTIONS = 10000000, SECONDS = 1, COOL_DOWN = 10 };
+
+static uint64_t nanoseconds(double seconds) {
+  return seconds >= 1e9 ? TW_UNLIMITED : (uint64_t)(seconds * 1e9);
+}
+
+static void set_limits(tw_guard *guard, const tw_script_options *options) {
+  guard->memory = options->memory ? options->memory : MEMORY;
+  guard->instructions = options->instructions ? options->instructions : INSTRUCTIONS;
+  guard->time = nanoseconds(options->seconds > 0 ? options->seconds : SECONDS);
+  guard->cool_down = nanoseconds(options->cool_down > 0 ? options->cool_down : COOL_DOWN);
+  tw_guard_init(guard);
+}
+
 static tw_status open_state(tw_script *script, const char *path, tw_error *error) {
-  script->L = lua_newstate(allocate, NULL);
+  script->L = lua_newstate(tw_guard_allocate, &script->guard);
   if (!script->L) return tw_no_memory(error);
   preparing to = {script, path};
   lua_pushcfunction(script->L, prepare);
@@ -97,7 +90,7 @@ static void add_hint(const char *path, tw_error *error) {
   size_t len = strlen(error->message);
   if (missing && strcmp(error->message + len - strlen("' not found"), "' not found") == 0)
     snprintf(error->message + len, sizeof error->message - len,
-             "; require looks beside the script and in package.path");
+             "; require looks beside the script and in --package-path");
 }
 
 /* ------------------------------------------------------------------- load */
@@ -183,23 +176,33 @@ static tw_status run(tw_script *script, const char *path, tw_error *error) {
 }
 
 static tw_status take_setup(tw_script *script, const tw_script_setup *setup, tw_error *error) {
+  static const tw_script_options defaults;
   script->setup = *setup;
+  if (!setup->options) script->setup.options = &defaults;
+  set_limits(&script->guard, script->setup.options);
   script->share.pool = setup->pool;
   script->setup.snapshot =
       setup->snapshot ? tw_snapshot_ref(setup->snapshot) : tw_snapshot_new();
   return script->setup.snapshot ? TW_OK : tw_no_memory(error);
 }
 
+/* While it loads, a script may do more than for an event. */
+enum { LOADING_SCALE = 10 };
+
 tw_status tw_script_load_as(const char *path, const tw_script_setup *setup, tw_script **out,
                             tw_error *error) {
   tw_error mine = {0};
   if (!error) error = &mine;
   *out = NULL;
+  if (setup->options && tw_script_check_options(setup->options, error)) return error->code;
   tw_script *script = tw_calloc(1, sizeof *script);
   if (!script) return tw_no_memory(error);
   tw_status status = take_setup(script, setup, error);
   if (status == TW_OK) status = open_state(script, path, error);
+  script->guard.scale = LOADING_SCALE;
   if (status == TW_OK) status = run(script, path, error);
+  script->guard.scale = 1;
+  script->setup.options = NULL;
   if (status) {
     tw_script_free(script);
     return status;
@@ -216,6 +219,14 @@ tw_status tw_script_load(const char *path, tw_script **out, tw_error *error) {
   const tw_script_setup alone = {0};
   return tw_script_load_as(path, &alone, out, error);
 }
+
+tw_status tw_script_load_with(const char *path, const tw_script_options *options,
+                              tw_script **out, tw_error *error) {
+  const tw_script_setup alone = {.options = options};
+  return tw_script_load_as(path, &alone, out, error);
+}
+
+bool tw_script_is_sick(const tw_script *script) { return script->guard.sick; }
 
 tw_router *tw_script_router(tw_script *script) { return script->router; }
 
@@ -294,6 +305,7 @@ void tw_script_free(tw_script *script) {
   if (script->gate) tw_gate_into(script->gate, script->L);
   tw_script_close(script, NULL);
   if (script->L) lua_close(script->L);
+  tw_guard_fini(&script->guard);
   tw_share_end(&script->share);
   tw_snapshot_unref(script->setup.snapshot);
   tw_free(script);

@@ -7,20 +7,49 @@
 
 typedef struct tw_script tw_script;
 
+/// What a script may do and use. Zero means the default.
+///
+/// A call is one of a function of the script's, from outside: a processor with one event, a
+/// route, a method of a backend. Loading the script counts as one call with ten times the
+/// limits.
+typedef struct tw_script_options {
+  const char *const *grants; ///< of "io", "os", "debug", "package", "bytecode", "lpeg";
+                             ///< NULL-terminated; NULL: none
+  const char *package_path;  ///< where `require` looks, too: templates, as Lua's own
+  size_t memory;             ///< bytes of its Lua state: 64 MiB
+  uint64_t instructions;     ///< of a call: 10 million
+  double seconds;            ///< of processor time of a call: 1
+  double cool_down;          ///< seconds that a function rests after five kills: 10
+} tw_script_options;
+
+/// For `memory` and `instructions`: no limit. No limit of `seconds` is INFINITY.
+#define TW_NO_LIMIT UINT64_MAX
+
+/// @return TW_EINVAL for an unknown grant
+tw_status tw_script_check_options(const tw_script_options *options, tw_error *error);
+
 /// What a script is to others of its kind. Zeroed: it stands alone.
 typedef struct tw_script_setup {
   tw_pool *pool;         ///< of its shipped backends, borrowed; NULL: they are its own
   tw_snapshot *snapshot; ///< of its files, a reference is taken; NULL: one of its own
   uint64_t generation;   ///< what `event.generation` is; 0: none
   bool is_rehearsal;     ///< every backend is one in memory, for tw_script_rehearse
+  const tw_script_options *options; ///< borrowed while it loads; NULL: the defaults
 } tw_script_setup;
 
 /// Loads and runs a Lua file that returns a router. Opens nothing.
 ///
-/// `require` finds modules beside the script, the `tidewire.*` modules and `cjson`.
+/// `require` finds modules beside the script and in `package_path`, the `tidewire.*` modules
+/// and `cjson`.
+/// @param options  may be NULL; copied
 /// @param[out] out  owned; belongs to the thread that uses it
-/// @return TW_OK; TW_EIO when the file cannot be read; TW_ESCRIPT for everything that is
-///         wrong in the script, the message beginning with `file:line: `
+/// @return TW_OK; TW_EINVAL for an unknown grant; TW_EIO when the file cannot be read;
+/// TW_ESCRIPT for everything that is
+///         wrong in the script, and TW_ELIMIT when it passes a limit, the message beginning
+///         with `file:line: `
+tw_status tw_script_load_with(const char *path, const tw_script_options *options,
+                              tw_script **out, tw_error *error);
+/// The same with the defaults.
 tw_status tw_script_load(const char *path, tw_script **out, tw_error *error);
 /// The same as one of several. @param setup  copied
 tw_status tw_script_load_as(const char *path, const tw_script_setup *setup, tw_script **out,
@@ -36,6 +65,9 @@ tw_status tw_script_engine_options(tw_script *script, char **text, size_t *len,
                                    tw_error *error);
 /// Lets the next thread that sends to the router be the one that the script belongs to.
 void tw_script_release(tw_script *script);
+/// Whether its state holds nearly all memory that it may, with all garbage collected: it must
+/// be made anew from the same source.
+bool tw_script_is_sick(const tw_script *script);
 /// The router it returned. Borrowed: lives as long as the script.
 tw_router *tw_script_router(tw_script *script);
 /// tw_router_close of its router, from any thread while nobody sends. NULL is allowed.

@@ -57,6 +57,7 @@ typedef struct tw_lua {
   bool ticking;                   ///< timers are being run
   int hooks;                      ///< registry reference: functions of the library; time.h
   struct tw_gate *gate;           ///< for C objects that call into this state; see gate.h
+  struct tw_guard *guard;         ///< the limits of a script's state; NULL in a host's
 } tw_lua;
 
 /// What Tidewire keeps for this Lua state, made by the first call. It lives in the registry

@@ -80,7 +80,7 @@ describe("a signal", function()
     )
     local status = folder:shell(
       "echo '{\"n\":1}' >in; "
-        .. command.words "run hang.lua in"
+        .. command.words "run --instruction-limit none --time-limit none hang.lua in"
         .. " & pid=$!; sleep 0.5; kill -TERM $pid; sleep 0.2; kill -0 $pid || exit 99; kill -TERM $pid; wait $pid"
     )
     assert.equal(128 + 15, status)

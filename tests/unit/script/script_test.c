@@ -31,10 +31,13 @@ static void write_file(const char *name, const char *text) {
 }
 
 static tw_script *load(const char *text) {
+  static const char *const grants[] = {"io", NULL};
+  static const tw_script_options options = {.grants = grants};
   write_file("main.lua", text);
   tw_script *script;
   tw_error error = {0};
-  if (tw_script_load(path_of("main.lua"), &script, &error)) fail_msg("%s", error.message);
+  if (tw_script_load_with(path_of("main.lua"), &options, &script, &error))
+    fail_msg("%s", error.message);
   assert_int_equal(tw_router_open(tw_script_router(script), &error), TW_OK);
   return script;
 }

@@ -1,0 +1,132 @@
+/// guard.h: the limits of a script's state: memory, and for each call from outside how many
+/// instructions and how much processor time.
+///
+/// A call that passes a limit is *killed*. The kill is sticky: until the call that came from
+/// outside returns, whatever the script still runs ends at its first instruction, and the
+/// functions that could swallow it (protect.h) raise it again.
+#ifndef TW_SCRIPT_GUARD_H
+#define TW_SCRIPT_GUARD_H
+
+#include <lua.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+
+#include "base/status.h"
+
+typedef enum tw_kill { TW_KILL_NONE, TW_KILL_INSTRUCTIONS, TW_KILL_TIME } tw_kill;
+
+typedef struct tw_guard {
+  size_t memory;         ///< bytes that the state may hold
+  uint64_t instructions; ///< of one call
+  uint64_t time;         ///< of one call, in nanoseconds of its thread's processor time
+  uint64_t cool_down;    ///< of a function that is killed again and again, in nanoseconds
+  bool always;           ///< count from the first instruction on
+
+  size_t used;  ///< bytes that Lua holds
+  bool refused; ///< memory was refused since the call began
+  bool sick;    ///< it stays over the limit with all garbage collected
+
+  atomic_uint depth;           ///< calls from outside that are under way, nested
+  atomic_uint turn;            ///< of the outermost one
+  atomic_uint overdue;         ///< the turn that the watchdog wants to be counted
+  lua_State *volatile running; ///< the coroutine that runs
+  volatile sig_atomic_t armed; ///< the call is being counted
+  volatile sig_atomic_t began; ///< `start` is set
+  uint64_t start;              ///< of counting
+  uint64_t counted;            ///< instructions so far
+  unsigned scale;              ///< of the limits: more while the script loads
+  tw_kill killed;
+  char where[96]; ///< "file:line: " of the kill
+
+  pthread_t thread;       ///< that entered last
+  atomic_int thread_id;   ///< the kernel's name of it
+  struct tw_guard *outer; ///< of another script whose call this thread is in
+  struct tw_guard *next;  ///< of those that the watchdog looks at
+  unsigned seen;          ///< the watchdog's: the turn of its last look
+} tw_guard;
+
+/// What no limit is.
+#define TW_UNLIMITED UINT64_MAX
+
+/// Makes a guard known to the watchdog. Limits and `cool_down` are set before. It must not
+/// move.
+void tw_guard_init(tw_guard *guard);
+void tw_guard_fini(tw_guard *guard);
+
+/// Lua's allocator; `guard` is its first argument.
+void *tw_guard_allocate(void *guard, void *block, size_t old, size_t size);
+
+/* For tw_guard_enter and tw_guard_leave. */
+extern atomic_bool tw_watchdog_awake;
+void tw_guard_begin(tw_guard *guard);
+void tw_guard_settle(tw_guard *guard, lua_State *L);
+tw_guard **tw_guard_current(void);
+
+/// A call from outside on `L` begins. NULL guards nothing.
+static inline void tw_guard_enter(tw_guard *guard, lua_State *L) {
+  if (!guard) return;
+  unsigned depth = atomic_load_explicit(&guard->depth, memory_order_relaxed);
+  if (depth) {
+    atomic_store_explicit(&guard->depth, depth + 1, memory_order_relaxed);
+    return;
+  }
+  guard->running = L;
+  unsigned turn = atomic_load_explicit(&guard->turn, memory_order_relaxed);
+  atomic_store_explicit(&guard->turn, turn + 1, memory_order_relaxed);
+  tw_guard **current = tw_guard_current();
+  guard->outer = *current;
+  *current = guard;
+  atomic_signal_fence(memory_order_seq_cst);
+  atomic_store_explicit(&guard->depth, 1, memory_order_relaxed);
+  if (guard->always || !pthread_equal(guard->thread, pthread_self()) ||
+      !atomic_load_explicit(&tw_watchdog_awake, memory_order_relaxed))
+    tw_guard_begin(guard);
+}
+
+/// It has returned, and its error was taken.
+static inline void tw_guard_leave(tw_guard *guard, lua_State *L) {
+  if (!guard) return;
+  unsigned depth = atomic_load_explicit(&guard->depth, memory_order_relaxed);
+  atomic_store_explicit(&guard->depth, depth - 1, memory_order_relaxed);
+  if (depth > 1) return;
+  atomic_signal_fence(memory_order_seq_cst);
+  *tw_guard_current() = guard->outer;
+  if (guard->armed || guard->refused) tw_guard_settle(guard, L);
+}
+
+static inline bool tw_guard_is_killed(const tw_guard *guard) {
+  return guard && guard->killed != TW_KILL_NONE;
+}
+/// Fills in why the call was killed.
+tw_status tw_guard_tell(const tw_guard *guard, tw_error *error);
+
+/// Counts `steps` of a loop in C; raises when a limit is passed or was before.
+void tw_guard_step(tw_guard *guard, lua_State *L, uint64_t steps);
+/// Raises when the call was killed.
+void tw_guard_check(tw_guard *guard, lua_State *L);
+/// Another coroutine runs from now on. @return the one before
+lua_State *tw_guard_switch(tw_guard *guard, lua_State *to);
+/// Back from it.
+void tw_guard_switch_back(tw_guard *guard, lua_State *to);
+
+/* ---------------------------------------------------------------- breaker */
+
+/// Keeps a function from running that is killed again and again.
+typedef struct tw_breaker {
+  uint64_t since;   ///< when the first of `kills` was
+  uint64_t until;   ///< not to be run before; 0: closed
+  unsigned kills;   ///< within the window
+  uint64_t refused; ///< calls since it opened
+} tw_breaker;
+
+/// @return whether the function may run; TW_ELIMIT in `error` otherwise
+bool tw_breaker_allows(tw_breaker *breaker, tw_error *error);
+/// Notes a call that was killed: `error`, which is told, says when the breaker opens.
+void tw_breaker_note(tw_breaker *breaker, const tw_guard *guard, tw_error *error);
+/// Notes a call that was not.
+static inline void tw_breaker_pass(tw_breaker *breaker) {
+  if (breaker->until) *breaker = (tw_breaker){0};
+}
+
+#endif
