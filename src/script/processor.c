@@ -68,6 +68,8 @@ static tw_status add(lua_State *L, result *to, int index) {
 
 static tw_verdict split(lua_State *L, result *to, int index) {
   lua_Integer count = luaL_len(L, index);
+  tw_guard *guard = to->lua->guard;
+  size_t bytes = 0;
   for (lua_Integer i = 1; i <= count; i++) {
     lua_geti(L, index, i);
     int element = lua_gettop(L);
@@ -77,6 +79,12 @@ static tw_verdict split(lua_State *L, result *to, int index) {
     if (status && !to->error->code) tw_fail(to->error, status, "out of memory");
     if (status) return TW_FAIL;
     lua_pop(L, 1);
+    bytes += to->lua->scratch.len;
+    tw_guard_step(guard, L, 100);
+    if (guard && bytes > guard->memory) {
+      tw_fail(to->error, TW_ELIMIT, "its list of events is longer than its memory allows");
+      return TW_FAIL;
+    }
   }
   return TW_SPLIT;
 }

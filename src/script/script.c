@@ -14,6 +14,7 @@
 #include "script/module.h"
 #include "script/object.h"
 #include "script/sandbox.h"
+#include "script/search.h"
 
 struct tw_script {
   lua_State *L;

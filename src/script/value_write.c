@@ -7,8 +7,12 @@
 #include <math.h>
 
 #include "event/text.h"
+#include "script/guard.h"
 #include "script/value.h"
 #include "script/view.h"
+
+/* Tables that share others can make a text of any length out of little memory. */
+#define MOST_TEXT ((size_t)32 << 20)
 
 typedef enum step_kind { STEP_NONE, STEP_KEY, STEP_INDEX } step_kind;
 
@@ -226,6 +230,8 @@ static tw_status check_place(writer *w, const frame *f) {
       return refuse(w, f->outer, TW_ETYPE, "a table inside itself cannot be part of an event");
   if (f->depth > w->max_depth)
     return refuse(w, f->outer, TW_ELIMIT, "nested deeper than the limit of the event allows");
+  if (w->lua->guard && w->out->len > MOST_TEXT)
+    return refuse(w, f->outer, TW_ELIMIT, "the value is longer than any event may be");
   return TW_OK;
 }
 

@@ -4,6 +4,7 @@
 /// Both find the event and the node, and go on in the same code. Reading a field is the
 /// hottest path of all scripting: it makes no Lua value but its result.
 #include "script/gate.h"
+#include "script/guard.h"
 #include "script/view_inside.h"
 
 /* ------------------------------------------------------------------------ reading */
@@ -177,8 +178,15 @@ static bool takes_elements(const tw_subject *at) {
   return tw_view_is_array(at->event, at->node) || !tw_event_count(at->event, at->node);
 }
 
+/* What was written before stays until the event ends, so that edits add up. */
+static void check_room(lua_State *L, const tw_lua *lua, const tw_subject *at) {
+  if (lua->guard && at->event->store->spent > lua->guard->memory)
+    tw_lua_raise(L, "not enough memory: the edits of this event hold all that a script may");
+}
+
 static inline int write_member(lua_State *L, tw_lua *lua, const tw_subject *at) {
   lua_Integer number;
+  check_room(L, lua, at);
   if (lua_type(L, 2) == LUA_TSTRING) {
     if (!tw_view_is_array(at->event, at->node)) write_field(L, lua, at);
     else refuse_key(L, at);

@@ -1,0 +1,4 @@
+-- expect: stopped after
+return function(_)
+  local x <close> = setmetatable({}, { __close = function() while true do end end })
+end

@@ -1,0 +1,4 @@
+-- expect: stopped after
+return function(_)
+  local co = coroutine.create(function() local x <close> = setmetatable({}, { __close = function() while true do end end }) coroutine.yield() end) coroutine.resume(co) coroutine.close(co)
+end

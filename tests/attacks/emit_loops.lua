@@ -1,0 +1,4 @@
+-- expect: any
+return function(_)
+  require("tidewire").emit("attack", {})
+end

@@ -1,0 +1,4 @@
+-- expect: only ask for "count"
+return function(_)
+  collectgarbage "stop"
+end

@@ -1,0 +1,4 @@
+-- expect: 'debug'
+return function(_)
+  debug.getregistry()
+end

@@ -1,0 +1,4 @@
+-- expect: 'dofile'
+return function(_)
+  dofile "/etc/passwd"
+end

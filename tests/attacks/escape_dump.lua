@@ -1,0 +1,4 @@
+-- expect: 'dump'
+return function(_)
+  return string.dump(function() end)
+end

@@ -1,0 +1,4 @@
+-- expect: 'execute'
+return function(_)
+  return os.execute "true"
+end

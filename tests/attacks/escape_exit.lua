@@ -1,0 +1,4 @@
+-- expect: 'exit'
+return function(_)
+  os.exit(1)
+end

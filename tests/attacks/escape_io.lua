@@ -1,0 +1,4 @@
+-- expect: 'io'
+return function(_)
+  return io.open "/etc/passwd"
+end

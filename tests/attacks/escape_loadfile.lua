@@ -1,0 +1,4 @@
+-- expect: 'loadfile'
+return function(_)
+  loadfile "/etc/passwd"
+end

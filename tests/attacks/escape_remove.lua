@@ -1,0 +1,4 @@
+-- expect: 'remove'
+return function(_)
+  os.remove "x"
+end

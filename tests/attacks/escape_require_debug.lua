@@ -1,0 +1,4 @@
+-- expect: module 'debug' not found
+return function(_)
+  return require "debug"
+end

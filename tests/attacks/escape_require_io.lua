@@ -1,0 +1,4 @@
+-- expect: module 'io' not found
+return function(_)
+  return require "io"
+end

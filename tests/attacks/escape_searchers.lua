@@ -1,0 +1,4 @@
+-- expect: any
+return function(_)
+  package.searchers[2] = nil
+end

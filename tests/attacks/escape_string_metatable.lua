@@ -1,0 +1,4 @@
+-- expect: any
+return function(_)
+  getmetatable("").__index = nil
+end

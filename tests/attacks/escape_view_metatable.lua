@@ -1,0 +1,4 @@
+-- expect: any
+return function(event)
+  getmetatable(event).__index = nil
+end

@@ -1,0 +1,4 @@
+-- expect: stopped after
+return function(_)
+  xpcall(function() error "x" end, function() while true do end end)
+end

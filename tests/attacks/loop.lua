@@ -1,0 +1,4 @@
+-- expect: stopped after
+return function(_)
+  while true do end
+end

@@ -1,0 +1,4 @@
+-- expect: stopped after
+return function(_)
+  while true do xpcall(function() while true do end end, function() while true do end end) end
+end

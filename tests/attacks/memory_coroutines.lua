@@ -1,0 +1,4 @@
+-- expect: any
+return function(_)
+  local t = {} while true do t[#t + 1] = coroutine.create(function() end) end
+end

@@ -1,0 +1,4 @@
+-- expect: stopped after
+return function(_)
+  table.remove(setmetatable({}, { __len = function() return 1 << 60 end }), 1)
+end

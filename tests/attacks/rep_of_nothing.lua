@@ -1,0 +1,4 @@
+-- expect: ok
+return function(_)
+  return (""):rep(math.maxinteger)
+end

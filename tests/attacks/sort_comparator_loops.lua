@@ -1,0 +1,4 @@
+-- expect: stopped after
+return function(_)
+  table.sort({ 3, 2, 1 }, function() while true do end end)
+end

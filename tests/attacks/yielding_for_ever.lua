@@ -1,0 +1,4 @@
+-- expect: stopped after
+return function(_)
+  local co = coroutine.wrap(function() while true do coroutine.yield() end end) while true do co() end
+end

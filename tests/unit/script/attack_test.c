@@ -1,0 +1,175 @@
+/* Scripts that try to get out, or to use up the host: each file of tests/attacks returns a
+   function of an event; its first line says how the call has to end:
+
+     -- expect: ok          it returns
+     -- expect: any         it returns or fails
+     -- expect: TEXT        it fails with a message that holds the text
+
+   However it ends, it ends soon, and the script goes on to route. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka.h needs those above. */
+#include <cmocka.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "script/script.h"
+#include "support/oom.h"
+
+#define ATTACKS "tests/attacks"
+
+static char folder[] = "/tmp/tidewire-attack-XXXXXX";
+static char last_message[sizeof((tw_error *)0)->message];
+
+static void note_failure(void *self, const tw_failure *failure) {
+  (void)self;
+  snprintf(last_message, sizeof last_message, "%s", failure->error->message);
+}
+
+static void write_script(const char *path, const char *name) {
+  FILE *file = fopen(path, "w");
+  assert_non_null(file);
+  fprintf(file,
+          "local tw = require 'tidewire'\n"
+          "local attack = require '%s'\n"
+          "local function run(event) if event.name == 'attack' then attack(event) end end\n"
+          "return tw.router { processors = { { run, on_error = 'drop' } },\n"
+          "  backends = { out = tw.backends.memory() } }\n",
+          name);
+  fclose(file);
+}
+
+static tw_script *load(const char *name) {
+  static const tw_script_options options = {.package_path = ATTACKS "/?.lua",
+                                            .memory = (size_t)16 << 20,
+                                            .instructions = 5000000,
+                                            .seconds = 0.3};
+  char path[256];
+  tw_script *script;
+  tw_error error = {0};
+  snprintf(path, sizeof path, "%s/main.lua", folder);
+  write_script(path, name);
+  if (tw_script_load_with(path, &options, &script, &error)) fail_msg("%s", error.message);
+  tw_router *router = tw_script_router(script);
+  const tw_observer observer = {.failed = note_failure};
+  assert_int_equal(tw_router_set_observer(router, &observer, NULL, NULL), TW_OK);
+  assert_int_equal(tw_router_open(router, NULL), TW_OK);
+  return script;
+}
+
+static void send(tw_script *script, const char *json) {
+  tw_event *event;
+  assert_int_equal(tw_event_parse(json, strlen(json), NULL, &event, NULL), TW_OK);
+  last_message[0] = '\0';
+  tw_router_send(tw_script_router(script), event, 0, NULL);
+  tw_event_free(event);
+}
+
+/* @return what the first line expects */
+static void read_expected(const char *path, char *out, size_t room) {
+  FILE *file = fopen(path, "r");
+  assert_non_null(file);
+  char line[256];
+  assert_non_null(fgets(line, sizeof line, file));
+  fclose(file);
+  assert_int_equal(strncmp(line, "-- expect: ", 11), 0);
+  line[strcspn(line, "\n")] = '\0';
+  snprintf(out, room, "%s", line + 11);
+}
+
+static bool is_as_expected(const char *expected) {
+  if (strcmp(expected, "any") == 0) return true;
+  if (strcmp(expected, "ok") == 0) return !*last_message;
+  return strstr(last_message, expected) != NULL;
+}
+
+static bool still_routes(tw_script *script) {
+  send(script, "{\"name\":\"plain\"}");
+  return !*last_message || tw_script_is_sick(script);
+}
+
+/* @return how many things were wrong */
+static unsigned attack(const char *path) {
+  char name[128], expected[256];
+  const char *base = strrchr(path, '/') + 1;
+  snprintf(name, sizeof name, "%.*s", (int)strcspn(base, "."), base);
+  read_expected(path, expected, sizeof expected);
+  tw_script *script = load(name);
+  uint64_t began = tw_clock_monotonic_ns();
+  unsigned wrong = 0;
+  send(script, "{\"name\":\"attack\"}");
+  double seconds = (double)(tw_clock_monotonic_ns() - began) / 1e9;
+  if (!is_as_expected(expected) || seconds > 20) {
+    print_error("%s: expected '%s', got '%s' after %.3f s\n", name, expected, last_message,
+                seconds);
+    wrong++;
+  }
+  if (!still_routes(script)) {
+    print_error("%s: does not route any more: %s\n", name, last_message);
+    wrong++;
+  }
+  tw_script_free(script);
+  return wrong;
+}
+
+static void every_attack_ends_cleanly_and_the_script_routes_on(void **state) {
+  (void)state;
+  glob_t found;
+  assert_int_equal(glob(ATTACKS "/*.lua", 0, NULL, &found), 0);
+  assert_true(found.gl_pathc >= 40);
+  unsigned wrong = 0;
+  for (size_t i = 0; i < found.gl_pathc; i++) wrong += attack(found.gl_pathv[i]);
+  globfree(&found);
+  assert_int_equal(wrong, 0);
+}
+
+/* A path that is not guarded would hang the second call for ever. */
+static void a_killed_coroutine_never_runs_again(void **state) {
+  (void)state;
+  tw_script *script = load("close_of_a_killed_coroutine");
+  send(script, "{\"name\":\"attack\"}");
+  assert_non_null(strstr(last_message, "stopped after"));
+  send(script, "{\"name\":\"attack\"}");
+  assert_non_null(strstr(last_message, "stopped after"));
+  tw_script_free(script);
+}
+
+static void a_function_that_is_killed_again_and_again_rests(void **state) {
+  (void)state;
+  tw_script *script = load("loop");
+  for (int i = 0; i < 4; i++) send(script, "{\"name\":\"attack\"}");
+  assert_null(strstr(last_message, "not run for"));
+  send(script, "{\"name\":\"attack\"}");
+  assert_non_null(strstr(last_message, "so it is not run for 10 s"));
+  send(script, "{\"name\":\"plain\"}");
+  assert_non_null(strstr(last_message, "not run: it was stopped 5 times"));
+  tw_script_free(script);
+}
+
+static int make_folder(void **state) {
+  (void)state;
+  tw_oom_install();
+  return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state) {
+  (void)state;
+  char command[300];
+  snprintf(command, sizeof command, "rm -r '%s'", folder);
+  return system(command) || tw_oom_live() ? -1 : 0;
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(every_attack_ends_cleanly_and_the_script_routes_on),
+      cmocka_unit_test(a_killed_coroutine_never_runs_again),
+      cmocka_unit_test(a_function_that_is_killed_again_and_again_rests),
+  };
+  return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
