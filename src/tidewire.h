@@ -571,9 +571,14 @@ typedef struct tw_engine_ops {
 /// | `watch` | whether changes of the script's files reload it; false |
 /// | `watchdog_errors`, `watchdog_within` | the share of events, such as 0.05, whose processing
 /// may fail within so many seconds (or `"10s"`) after a reload: with more, it is undone |
+/// | `grants` | what the script may use besides, such as `"io,os"`: see docs/scripting.md |
+/// | `package_path` | where `require` looks, besides the script's folder |
+/// | `memory_limit` | of each worker's Lua state; 64 MiB |
+/// | `instruction_limit`, `time_limit` | of one call of the script; 10 million, 1 s |
 /// | `max_event`, `max_depth` | limits of events read from JSON |
 ///
-/// The script's own `engine = { … }` holds where an option is not given here.
+/// The script's own `engine = { … }` holds where an option is not given here, but for what
+/// limits the script.
 ///
 /// @param options  a JSON object, `len` bytes, copied; NULL means {}
 /// @param ops  copied; may be NULL. @param self  kept

@@ -100,11 +100,16 @@ static tw_status count_workers(const char *path, const char *options, size_t len
   char *own = NULL;
   size_t own_len;
   tw_engine_options read = {0};
-  tw_status status = tw_script_load(path, &script, error);
-  if (status == TW_OK) status = tw_script_engine_options(script, &own, &own_len, error);
+  tw_engine_sandbox sandbox;
+  if (!options) options = "{}", len = 2;
+  *workers = 0;
+  tw_status status = tw_engine_sandbox_read(options, len, &sandbox, error);
+  if (status == TW_OK) status = tw_script_load_with(path, &sandbox.script, &script, error);
+  tw_engine_sandbox_fini(&sandbox);
+  if (status) return status;
+  status = tw_script_engine_options(script, &own, &own_len, error);
   if (status == TW_OK)
-    status = tw_engine_options_read(options ? options : "{}", options ? len : 2, own, own_len,
-                                    &read, error);
+    status = tw_engine_options_read(options, len, own, own_len, &read, error);
   *workers = read.workers;
   tw_engine_options_fini(&read);
   tw_free(own);

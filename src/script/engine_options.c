@@ -6,12 +6,21 @@
 
 #include "core/options.h"
 
-static const tw_option declared[] = {
-    {"workers", TW_OPTION_INTEGER, false},       {"partition_by", TW_OPTION_STRING, false},
-    {"queue", TW_OPTION_INTEGER, false},         {"overload", TW_OPTION_STRING, false},
-    {"block_for", TW_OPTION_DURATION, false},    {"watch", TW_OPTION_BOOL, false},
-    {"watchdog_errors", TW_OPTION_SHARE, false}, {"watchdog_within", TW_OPTION_DURATION, false},
-    {"max_event", TW_OPTION_SIZE, false},        {"max_depth", TW_OPTION_INTEGER, false}};
+static const tw_option declared[] = {{"workers", TW_OPTION_INTEGER, false},
+                                     {"partition_by", TW_OPTION_STRING, false},
+                                     {"queue", TW_OPTION_INTEGER, false},
+                                     {"overload", TW_OPTION_STRING, false},
+                                     {"block_for", TW_OPTION_DURATION, false},
+                                     {"watch", TW_OPTION_BOOL, false},
+                                     {"watchdog_errors", TW_OPTION_SHARE, false},
+                                     {"watchdog_within", TW_OPTION_DURATION, false},
+                                     {"max_event", TW_OPTION_SIZE, false},
+                                     {"max_depth", TW_OPTION_INTEGER, false},
+                                     {"grants", TW_OPTION_STRING, false},
+                                     {"package_path", TW_OPTION_STRING, false},
+                                     {"memory_limit", TW_OPTION_SIZE, false},
+                                     {"instruction_limit", TW_OPTION_INTEGER, false},
+                                     {"time_limit", TW_OPTION_DURATION, false}};
 
 enum { MAX_QUEUE = 1 << 20 };
 
@@ -77,12 +86,66 @@ static tw_status pick(tw_event *host, tw_event *script, tw_engine_options *out,
   return key ? read_key(key, out, error) : TW_OK;
 }
 
+/* ---------------------------------------------------------------- sandbox */
+
+static void split_names(tw_engine_sandbox *out) {
+  size_t count = 0, room = sizeof out->grants / sizeof *out->grants - 1;
+  char *rest = NULL;
+  for (char *name = strtok_r(out->names, ", ", &rest); name && count < room;
+       name = strtok_r(NULL, ", ", &rest))
+    out->grants[count++] = name;
+  out->script.grants = out->grants;
+}
+
+tw_status tw_engine_sandbox_read(const char *host, size_t len, tw_engine_sandbox *out,
+                                 tw_error *error) {
+  tw_event *given = NULL;
+  *out = (tw_engine_sandbox){0};
+  tw_status status = parse(host, len, &given, error);
+  if (status == TW_OK) {
+    const char *names = tw_option_string(given, "grants", "");
+    out->names = names ? tw_strdup(names) : NULL;
+    const char *path = tw_option_string(given, "package_path", "");
+    out->path = path ? tw_strdup(path) : NULL;
+    if (!out->names || !out->path) status = tw_no_memory(error);
+  }
+  if (status == TW_OK) {
+    out->script.package_path = out->path;
+    out->script.memory = (size_t)tw_option_size(given, "memory_limit", 0);
+    out->script.instructions = tw_option_integer(given, "instruction_limit", 0);
+    out->script.seconds = (double)tw_option_duration(given, "time_limit", 0) / 1e9;
+    split_names(out);
+    status = tw_script_check_options(&out->script, error);
+  }
+  tw_event_free(given);
+  return status;
+}
+
+void tw_engine_sandbox_fini(tw_engine_sandbox *sandbox) {
+  tw_free(sandbox->names);
+  tw_free(sandbox->path);
+}
+
+/* A script that could lift its own limits would have none. */
+static tw_status refuse_own(tw_event *script, tw_error *error) {
+  static const char *const names[] = {
+      "grants", "package_path", "memory_limit", "instruction_limit", "time_limit", NULL};
+  for (const char *const *name = names; *name; name++) {
+    tw_value value;
+    if (tw_event_get(script, *name, &value) == TW_OK)
+      return tw_fail(error, TW_EINVAL, "engine: %s is for the host to say, not for the script",
+                     *name);
+  }
+  return TW_OK;
+}
+
 tw_status tw_engine_options_read(const char *host, size_t host_len, const char *script,
                                  size_t script_len, tw_engine_options *out, tw_error *error) {
   tw_event *given = NULL, *own = NULL;
   *out = (tw_engine_options){0};
   tw_status status = parse(host, host_len, &given, error);
   if (status == TW_OK) status = parse(script, script_len, &own, error);
+  if (status == TW_OK) status = refuse_own(own, error);
   if (status == TW_OK) status = pick(given, own, out, error);
   tw_event_free(given);
   tw_event_free(own);

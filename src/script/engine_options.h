@@ -3,6 +3,7 @@
 #define TW_SCRIPT_ENGINE_OPTIONS_H
 
 #include "event/path.h"
+#include "script/script.h"
 
 #define TW_MAX_WORKERS 64
 
@@ -25,6 +26,19 @@ typedef struct tw_engine_options {
   uint64_t watchdog_ns; ///< 0: there is none
   tw_limits limits;
 } tw_engine_options;
+
+/// What the host lets the script do and use.
+typedef struct tw_engine_sandbox {
+  tw_script_options script;
+  char *names, *path;     ///< owned: texts that it points to
+  const char *grants[17]; ///< names in `names`
+} tw_engine_sandbox;
+
+/// Reads it from the host's options, which alone can say it.
+/// @param[out] out  must not move; to be ended with tw_engine_sandbox_fini, also on failure
+tw_status tw_engine_sandbox_read(const char *host, size_t len, tw_engine_sandbox *out,
+                                 tw_error *error);
+void tw_engine_sandbox_fini(tw_engine_sandbox *sandbox);
 
 /// Reads the host's options, and the script's where the host gives none.
 /// @param host, script  JSON objects

@@ -9,8 +9,10 @@
 
 static tw_status rehearse(const tw_generation_plan *plan, tw_error *error) {
   tw_script *script;
-  tw_script_setup setup = {
-      .snapshot = plan->snapshot, .generation = plan->number, .is_rehearsal = true};
+  tw_script_setup setup = {.snapshot = plan->snapshot,
+                           .generation = plan->number,
+                           .is_rehearsal = true,
+                           .options = plan->options};
   tw_status status = tw_script_load_as(plan->path, &setup, &script, error);
   if (status == TW_OK) status = tw_script_rehearse(script, error);
   tw_script_free(script);
@@ -19,8 +21,10 @@ static tw_status rehearse(const tw_generation_plan *plan, tw_error *error) {
 }
 
 static tw_status load_one(const tw_generation_plan *plan, tw_script **out, tw_error *error) {
-  tw_script_setup setup = {
-      .pool = plan->pool, .snapshot = plan->snapshot, .generation = plan->number};
+  tw_script_setup setup = {.pool = plan->pool,
+                           .snapshot = plan->snapshot,
+                           .generation = plan->number,
+                           .options = plan->options};
   tw_status status = tw_script_load_as(plan->path, &setup, out, error);
   if (status == TW_OK && plan->observer)
     status = tw_router_watch(tw_script_router(*out), plan->observer, plan->self, error);

@@ -39,7 +39,14 @@ static tw_status load(tw_engine *engine, tw_snapshot *snapshot, tw_generation **
                              .snapshot = snapshot,
                              .observer = observed ? &engine->observer : NULL,
                              .self = engine};
-  return tw_generation_load(&plan, out, error);
+  tw_engine_sandbox sandbox;
+  *out = NULL;
+  tw_status status =
+      tw_engine_sandbox_read(engine->host_options, engine->host_options_len, &sandbox, error);
+  plan.options = &sandbox.script;
+  if (status == TW_OK) status = tw_generation_load(&plan, out, error);
+  tw_engine_sandbox_fini(&sandbox);
+  return status;
 }
 
 /* Loaded, allowed, open; or nothing at all. */
