@@ -89,7 +89,8 @@ static bool is_valid(tw_event *options, tw_ref ref, tw_option_type type) {
     case TW_OPTION_INTEGER: return read_number(options, ref, 1, &ignored);
     case TW_OPTION_SIZE: return read_size(options, ref, &ignored);
     case TW_OPTION_DURATION: return read_duration(options, ref, &ignored);
-    case TW_OPTION_SHARE: return read_number(options, ref, 1e9, &ignored) && ignored <= 1000000000;
+    case TW_OPTION_SHARE:
+      return read_number(options, ref, 1e9, &ignored) && ignored <= 1000000000;
     case TW_OPTION_LIST: return is_list(options, ref);
   }
   return false;

@@ -27,7 +27,8 @@ void tw_match_init(tw_match *match, lua_State *L, tw_guard *guard, const char *s
                    size_t subject_len, const char *pattern, size_t pattern_len);
 /// Matches the pattern at a place. @return the end of the match; NULL. Raises for a malformed
 /// pattern
-const char *tw_match_at(tw_match *match, const char *at, const char *pattern);
+__attribute__((nonnull)) const char *tw_match_at(tw_match *match, const char *at,
+                                                 const char *pattern);
 /// Pushes all captures; the whole match, from `start` (may be NULL) to `end`, when there are
 /// none. @return how many
 int tw_match_push(tw_match *match, const char *start, const char *end);

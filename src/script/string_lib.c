@@ -125,7 +125,7 @@ static void add_text(tw_match *m, luaL_Buffer *out, const char *start, const cha
   const char *text = lua_tolstring(m->L, 3, &len), *last = text + len, *escape;
   while ((escape = memchr(text, '%', (size_t)(last - text)))) {
     luaL_addlstring(out, text, (size_t)(escape - text));
-    char c = escape + 1 < last ? escape[1] : '\0';
+    const char c = (char)(escape + 1 < last ? escape[1] : '\0');
     if (c == '%') luaL_addchar(out, '%');
     else if (c == '0') luaL_addlstring(out, start, (size_t)(end - start));
     else if (c >= '1' && c <= '9') add_capture(m, out, c - '1', start, end);
