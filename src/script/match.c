@@ -75,6 +75,7 @@ static bool is_in_class(int c, int letter) {
     case 'u': in = isupper(c); break;
     case 'w': in = isalnum(c); break;
     case 'x': in = isxdigit(c); break;
+    case 'z': in = c == 0; break; /* as in older versions of Lua */
     default: return letter == c;
   }
   return isupper(letter) ? !in : in != 0;

@@ -105,14 +105,18 @@ static lua_State *check_coroutine(lua_State *L) {
   return co;
 }
 
+/* A hook counts anew in each coroutine that it is set in, so that a switch itself counts. */
+enum { SWITCH_STEPS = 20 };
+
 /* @return how many results are on top of `L`; -1: an error is */
 static int resume(lua_State *L, lua_State *co, int args) {
+  tw_guard *guard = guard_of(L);
+  tw_guard_step(guard, L, SWITCH_STEPS);
   if (!lua_checkstack(co, args)) {
     lua_pushliteral(L, "too many arguments to resume");
     return -1;
   }
   lua_xmove(L, co, args);
-  tw_guard *guard = guard_of(L);
   int results;
   lua_State *before = guard ? tw_guard_switch(guard, co) : NULL;
   int status = lua_resume(co, L, args, &results);
