@@ -57,10 +57,8 @@ local function build(given)
   end
 
   store = keyed.state(given.state, wait)
-  out = emitter.new(function(reason)
-    if reason == "end" or not given.state then
-      flush(false)
-    end
+  out = emitter.new(given, function()
+    flush(false)
   end)
 
   local function add(event)
@@ -81,11 +79,7 @@ local function build(given)
     return false
   end
 
-  return options.processor("batch", function(event)
-    if not out.passing then
-      return add(event)
-    end
-  end, given, nil, out.attach)
+  return out.processor("batch", add)
 end
 
 local declared = options.common {

@@ -1,10 +1,11 @@
 --- emitter.lua: how a processor emits events of its own, and where it is.
 --
 -- What it emits enters the tree at the top, like any other event, and so comes by the
--- processor again: `passing` is true meanwhile, and the processor lets it pass.
+-- processor again, which lets it pass.
 
-local tw = require "tidewire"
+local options = require "tidewire.processors.options"
 local tree = require "tidewire.router"
+local tw = require "tidewire"
 
 local M = {}
 
@@ -16,15 +17,23 @@ local function must(ok, message)
   return ok
 end
 
---- An emitter. `finish(reason)` is called before the tree is closed.
-function M.new(finish)
-  local self = { passing = false }
+--- An emitter for a processor of these options. `finish()` is called before the tree is closed,
+-- to let go what is held; not when a reload closes it and a named state carries that over.
+function M.new(given, finish)
+  local self = {}
   local home
+  local passing = false -- an event of its own through the tree
 
-  function self.attach(to)
+  local function before_close(reason)
+    if reason == "end" or not given.state then
+      finish()
+    end
+  end
+
+  local function attach(to)
     if home ~= to then
       home = to
-      tree.before_close(to, finish)
+      tree.before_close(to, before_close)
     end
   end
 
@@ -39,10 +48,10 @@ function M.new(finish)
 
   --- Sends an event, as JSON text; raises what goes wrong.
   function self.send(json)
-    local outer = self.passing
-    self.passing = true
+    local outer = passing
+    passing = true
     local ok, message = pcall(enter, json)
-    self.passing = outer
+    passing = outer
     if not ok then
       error(message, 0)
     end
@@ -52,6 +61,15 @@ function M.new(finish)
   function self.emit(name, data)
     local head = ('{"name":%s,"timestamp":"%s","data":'):format(tw.encode(name), tw.format_time())
     self.send(head .. data .. ',"context":{}}')
+  end
+
+  --- The processor, whose function does not see what is sent here.
+  function self.processor(name, f)
+    return options.processor(name, function(event)
+      if not passing then
+        return f(event)
+      end
+    end, given, nil, attach)
   end
 
   return self

@@ -147,24 +147,22 @@ local function build(given)
     fill(store)
     start(state)
   end)
-  state.out = emitter.new(function(reason)
-    if reason == "end" or not given.state then
-      fill(state.store)
-      end_all(state, function()
-        return true
-      end)
-    end
+  state.out = emitter.new(given, function()
+    fill(state.store)
+    end_all(state, function()
+      return true
+    end)
   end)
-  return options.processor("sessionize", function(event)
+  return state.out.processor("sessionize", function(event)
     local key, kind, text = state.key_of(event)
-    if state.out.passing or kind == "null" then
+    if kind == "null" then
       return nil
     end
     fill(state.store)
     local session = take(state, key, kind, text, time_of(event))
     local json = '{"id":"%s","number":%d,"start":"%s"}'
     state.to:set(event, tw.decode(json:format(session.id, session.events, tw.format_time(session.start / 1e6))))
-  end, given, nil, state.out.attach)
+  end)
 end
 
 local declared = options.common {

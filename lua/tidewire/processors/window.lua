@@ -252,18 +252,13 @@ local function build(given)
     stop(window)
     start(window)
   end)
-  window.out = emitter.new(function(reason)
-    if reason == "end" or not given.state then
-      fill(window.store)
-      close_before(window, behind_all(window))
-      stop(window)
-    end
+  window.out = emitter.new(given, function()
+    fill(window.store)
+    close_before(window, behind_all(window))
+    stop(window)
   end)
   local keep = given.keep ~= false
-  return options.processor("window", function(event)
-    if window.out.passing then
-      return nil
-    end
+  return window.out.processor("window", function(event)
     fill(window.store)
     local at = window.time_of(event)
     if not at then
@@ -273,7 +268,7 @@ local function build(given)
     if not keep then
       return false
     end
-  end, given, nil, window.out.attach)
+  end)
 end
 
 local declared = options.common {
