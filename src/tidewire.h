@@ -569,8 +569,9 @@ typedef struct tw_engine_ops {
 /// `"drop_oldest"` |
 /// | `block_for` | how long `"block"` waits before it drops, such as `"100ms"`; without end |
 /// | `watch` | whether changes of the script's files reload it; false |
-/// | `watchdog_errors`, `watchdog_within` | the share of events, such as 0.05, whose processing
-/// may fail within so many seconds (or `"10s"`) after a reload: with more, it is undone |
+/// | `reload` | `{"watchdog": {"errors": 0.05, "within": 10}}`: the share of events, of 20 at
+/// least, whose processing may fail within so many seconds (or `"10s"`) after a reload: with
+/// more, it is undone |
 /// | `grants` | what the script may use besides, such as `"io,os"`: see docs/scripting.md |
 /// | `package_path` | where `require` looks, besides the script's folder |
 /// | `memory_limit` | of each worker's Lua state; 64 MiB |

@@ -21,9 +21,8 @@ local ENGINE_OPTIONS = {
   "overload",
   "partition_by",
   "queue",
+  "reload",
   "watch",
-  "watchdog_errors",
-  "watchdog_within",
   "workers",
 }
 

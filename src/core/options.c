@@ -3,6 +3,7 @@
 #include "core/options.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/suggest.h"
@@ -96,6 +97,19 @@ static bool is_valid(tw_event *options, tw_ref ref, tw_option_type type) {
   return false;
 }
 
+/* The value at a name with dots. */
+static bool find(const tw_event *options, const char *name, tw_ref *ref) {
+  *ref = options->root;
+  for (;;) {
+    size_t len = strcspn(name, ".");
+    if (!tw_kind_is_container(kind_at(options, *ref)) || tw_event_is_array(options, *ref) ||
+        !tw_event_find(options, *ref, name, len, ref))
+      return false;
+    if (!name[len]) return true;
+    name += len + 1;
+  }
+}
+
 /* ------------------------------------------------------------------- check */
 
 static const tw_option *find_declared(const tw_option *declared, size_t count, const char *name,
@@ -127,8 +141,8 @@ static tw_status fail_undeclared(tw_error *error, const char *kind, const tw_opt
   return TW_EINVAL;
 }
 
-static tw_status fail_value(tw_error *error, const char *kind, const tw_option *option,
-                            const tw_event *options, tw_ref ref) {
+static tw_status fail_value(tw_error *error, const char *kind, const char *name,
+                            const char *expected, const tw_event *options, tw_ref ref) {
   tw_buffer text = {0};
   if (!tw_event_render(options, ref, &text)) {
     tw_buffer_fini(&text);
@@ -136,32 +150,79 @@ static tw_status fail_value(tw_error *error, const char *kind, const tw_option *
   }
   int shown = text.len > 60 ? 60 : (int)text.len;
   while (shown < (int)text.len && shown > 0 && (text.data[shown] & 0xC0) == 0x80) shown--;
-  tw_fail(error, TW_EINVAL, "%s: option \"%s\": expected %s, got %.*s%s", kind, option->name,
-          expectation(option->type), shown, text.data, shown < (int)text.len ? "…" : "");
+  tw_fail(error, TW_EINVAL, "%s: option \"%s\": expected %s, got %.*s%s", kind, name, expected,
+          shown, text.data, shown < (int)text.len ? "…" : "");
   tw_buffer_fini(&text);
   return TW_EINVAL;
 }
 
-tw_status tw_options_check(tw_event *options, const char *kind, const tw_option *declared,
-                           size_t count, tw_error *error) {
-  tw_cursor cursor = tw_cursor_begin(options, options->root);
-  while (tw_cursor_next(&cursor)) {
+/* Whether a declared name leads into the table of that name. */
+static bool is_table(const tw_option *declared, size_t count, const char *name, size_t len) {
+  for (size_t i = 0; i < count; i++) {
+    if (strncmp(declared[i].name, name, len) == 0 && declared[i].name[len] == '.') return true;
+  }
+  return false;
+}
+
+typedef struct checking {
+  tw_event *options;
+  const char *kind;
+  const tw_option *declared;
+  size_t count;
+} checking;
+
+static tw_status check_table(const checking *check, tw_ref table, const char *prefix,
+                             tw_error *error);
+
+static tw_status check_member(const checking *check, const char *name, size_t len, tw_ref value,
+                              tw_error *error) {
+  const tw_option *option = find_declared(check->declared, check->count, name, len);
+  if (!option && is_table(check->declared, check->count, name, len)) {
+    if (tw_kind_is_container(kind_at(check->options, value)))
+      return check_table(check, value, name, error);
+    return fail_value(error, check->kind, name, "a table of options", check->options, value);
+  }
+  if (!option)
+    return fail_undeclared(error, check->kind, check->declared, check->count, name, len);
+  if (is_valid(check->options, value, option->type)) return TW_OK;
+  return fail_value(error, check->kind, name, expectation(option->type), check->options, value);
+}
+
+/* An array has no names: what it holds is nowhere declared. A member with a dot in its own
+   name would pass for one of a table, and never be found. */
+static tw_status check_table(const checking *check, tw_ref table, const char *prefix,
+                             tw_error *error) {
+  tw_event *options = check->options;
+  bool is_array = tw_event_is_array(options, table);
+  if (is_array && tw_event_count(options, table) > 0)
+    return fail_value(error, check->kind, prefix, "a table of options", options, table);
+  tw_cursor cursor = tw_cursor_begin(options, table);
+  while (!is_array && tw_cursor_next(&cursor)) {
     size_t len;
+    char path[81];
     const char *name = tw_node_string(options->store, cursor.key, &len);
     if (!name) return tw_no_memory(error);
-    const tw_option *option = find_declared(declared, count, name, len);
-    if (!option) return fail_undeclared(error, kind, declared, count, name, len);
-    if (!is_valid(options, cursor.value, option->type)) {
-      return fail_value(error, kind, option, options, cursor.value);
-    }
+    if (memchr(name, '.', len))
+      return tw_fail(error, TW_EINVAL, "%s: option \"%.*s\": write tables, not dots",
+                     check->kind, len < 80 ? (int)len : 80, name);
+    int used =
+        snprintf(path, sizeof path, "%s%s%.*s", prefix, *prefix ? "." : "", (int)len, name);
+    len = used < (int)sizeof path ? (size_t)used : sizeof path - 1;
+    tw_status status = check_member(check, path, len, cursor.value, error);
+    if (status) return status;
   }
+  return TW_OK;
+}
+
+tw_status tw_options_check(tw_event *options, const char *kind, const tw_option *declared,
+                           size_t count, tw_error *error) {
+  const checking check = {options, kind, declared, count};
+  tw_status status = check_table(&check, options->root, "", error);
+  if (status) return status;
   for (size_t i = 0; i < count; i++) {
     tw_ref ref;
     const char *name = declared[i].name;
-    if (!declared[i].required ||
-        tw_event_find(options, options->root, name, strlen(name), &ref)) {
-      continue;
-    }
+    if (!declared[i].required || find(options, name, &ref)) continue;
     return tw_fail(error, TW_EINVAL, "%s: option \"%s\" is missing; give %s", kind, name,
                    expectation(declared[i].type));
   }
@@ -169,10 +230,6 @@ tw_status tw_options_check(tw_event *options, const char *kind, const tw_option 
 }
 
 /* ----------------------------------------------------------------- getters */
-
-static bool find(tw_event *options, const char *name, tw_ref *ref) {
-  return tw_event_find(options, options->root, name, strlen(name), ref);
-}
 
 const char *tw_option_string(tw_event *options, const char *name, const char *otherwise) {
   tw_ref ref;

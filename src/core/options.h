@@ -15,7 +15,7 @@ typedef enum tw_option_type {
 } tw_option_type;
 
 typedef struct tw_option {
-  const char *name;
+  const char *name; ///< with dots: of a member of a table, such as "retry.limit"
   tw_option_type type;
   bool required;
 } tw_option;

@@ -12,8 +12,8 @@ static const tw_option declared[] = {{"workers", TW_OPTION_INTEGER, false},
                                      {"overload", TW_OPTION_STRING, false},
                                      {"block_for", TW_OPTION_DURATION, false},
                                      {"watch", TW_OPTION_BOOL, false},
-                                     {"watchdog_errors", TW_OPTION_SHARE, false},
-                                     {"watchdog_within", TW_OPTION_DURATION, false},
+                                     {"reload.watchdog.errors", TW_OPTION_SHARE, false},
+                                     {"reload.watchdog.within", TW_OPTION_DURATION, false},
                                      {"max_event", TW_OPTION_SIZE, false},
                                      {"max_depth", TW_OPTION_INTEGER, false},
                                      {"grants", TW_OPTION_STRING, false},
@@ -66,6 +66,23 @@ static tw_status read_key(const char *text, tw_engine_options *out, tw_error *er
 #define PICK(kind, name, otherwise) \
   tw_option_##kind(host, name, tw_option_##kind(script, name, otherwise))
 
+/* One without the other says nothing. */
+static tw_status pick_watchdog(tw_event *host, tw_event *script, tw_engine_options *out,
+                               tw_error *error) {
+  const double none = -1;
+  out->watchdog_errors = PICK(share, "reload.watchdog.errors", none);
+  out->watchdog_ns = PICK(duration, "reload.watchdog.within", 0);
+  if (out->watchdog_ns && out->watchdog_errors < 0)
+    return tw_fail(error, TW_EINVAL,
+                   "engine: option \"reload.watchdog.errors\" is missing beside "
+                   "reload.watchdog.within; give a number from 0 to 1");
+  if (out->watchdog_errors >= 0 && !out->watchdog_ns)
+    return tw_fail(error, TW_EINVAL,
+                   "engine: option \"reload.watchdog.within\" is missing beside "
+                   "reload.watchdog.errors; give a duration such as \"10s\"");
+  return TW_OK;
+}
+
 static tw_status pick(tw_event *host, tw_event *script, tw_engine_options *out,
                       tw_error *error) {
   uint64_t workers = PICK(integer, "workers", 1), queue = PICK(integer, "queue", 2048);
@@ -78,10 +95,10 @@ static tw_status pick(tw_event *host, tw_event *script, tw_engine_options *out,
   out->queue = (size_t)queue;
   out->block_ns = PICK(duration, "block_for", 0);
   out->watch = PICK(bool, "watch", false);
-  out->watchdog_errors = PICK(share, "watchdog_errors", 1);
-  out->watchdog_ns = PICK(duration, "watchdog_within", 0);
   out->limits.max_size = (size_t)PICK(size, "max_event", 0);
   out->limits.max_depth = (uint32_t)PICK(integer, "max_depth", 0);
+  status = pick_watchdog(host, script, out, error);
+  if (status) return status;
   const char *key = PICK(string, "partition_by", NULL);
   return key ? read_key(key, out, error) : TW_OK;
 }
@@ -169,7 +186,7 @@ tw_status tw_engine_options_change(tw_engine_options *now, const tw_engine_optio
                       : now->queue != next->queue                            ? "queue"
                       : now->overload != next->overload                      ? "overload"
                       : now->block_ns != next->block_ns                      ? "block_for"
-                      : !now->watchdog_ns != !next->watchdog_ns              ? "watchdog_within"
+                      : !now->watchdog_ns != !next->watchdog_ns              ? "reload.watchdog"
                       : now->watch != next->watch                            ? "watch"
                       : now->limits.max_size != next->limits.max_size        ? "max_event"
                       : now->limits.max_depth != next->limits.max_depth      ? "max_depth"

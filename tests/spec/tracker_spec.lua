@@ -458,6 +458,19 @@ return tw.router {
     tracker:close()
   end)
 
+  it("goes back when what was reloaded fails too often", function()
+    write_script "event.data = event.generation"
+    local watchdog = { errors = 0.05, within = 10 }
+    local tracker = tw.tracker { script = script, reload = { watchdog = watchdog } }
+    write_script "event.data = nil .. 'x'"
+    assert.is_true(tracker:reload())
+    repeat
+      tracker:emit "a"
+      tracker:flush()
+    until output():find('"data":3}', 1, true)
+    tracker:close()
+  end)
+
   it("refuses what it cannot be", function()
     local function problem(declared)
       local _, message = pcall(function()
@@ -470,6 +483,10 @@ return tw.router {
     assert.is_truthy(problem({ script = script, processors = {} }):find("unknown field 'processors'", 1, true))
     write_script ""
     assert.are.equal("engine: workers must be 1 to 64, not 0", problem { script = script, workers = 0 })
+    assert.are.equal(
+      'engine: unknown option "reload.watchdog.error"; did you mean "reload.watchdog.errors"?',
+      problem { script = script, reload = { watchdog = { error = 0.05, within = 10 } } }
+    )
     local tracker = tracker_of()
     local _, message = pcall(function()
       local done = tracker:reload()

@@ -119,7 +119,26 @@ local Router = Tree
 ---@field on_failure? fun(failure: tidewire.Failure)
 ---@field on_dead? fun(failure: tidewire.Failure)  gets events to keep: on_error = "dead_letter"
 ---@field tests? table[]  of the root: `{ "sentence", given = …, expect = … }`, run before a reload
----@field engine? table  of the root: how the engine runs it, such as `{ workers = 2 }`
+---@field engine? tidewire.EngineOptions  of the root: how the engine runs it
+
+---@class tidewire.Watchdog  undoes a reload when too many events fail after it
+---@field errors number  the share of events, such as 0.05, that may fail
+---@field within number|string  how long after a reload, such as 10 or "10s"
+
+---@class tidewire.ReloadOptions
+---@field watchdog? tidewire.Watchdog
+
+--- How an engine runs a script; the host's options come first.
+---@class tidewire.EngineOptions
+---@field workers? integer
+---@field partition_by? string  path of the key whose events keep their order
+---@field queue? integer  events that wait at a worker
+---@field overload? "block"|"drop_newest"|"drop_oldest"
+---@field block_for? number|string
+---@field watch? boolean  reload when the script's files change
+---@field reload? tidewire.ReloadOptions
+---@field max_event? integer|string
+---@field max_depth? integer
 
 ---@class tidewire.TrackerDeclaration
 ---@field script? string  a router script, run by workers; then only these fields are allowed, and context_locator
@@ -129,8 +148,7 @@ local Router = Tree
 ---@field overload? "block"|"drop_newest"|"drop_oldest"
 ---@field block_for? number|string
 ---@field watch? boolean  reload when the script's files change
----@field watchdog_errors? number
----@field watchdog_within? number|string
+---@field reload? tidewire.ReloadOptions
 ---@field max_event? integer|string
 ---@field max_depth? integer
 ---@field processors? tidewire.AnyProcessor[]
