@@ -2,10 +2,7 @@ package.path = "tests/integration/?.lua;" .. package.path
 local command = require "command"
 
 describe("tidewire check", function()
-  local folder
-
-  before_each(function() folder = command.folder() end)
-  after_each(function() folder:remove() end)
+  local folder = command.folder_for_each {}
 
   local function check(script, text)
     folder:write(script, text)

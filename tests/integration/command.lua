@@ -1,5 +1,6 @@
 -- The command as a person runs it: in a folder of its own, with files around it.
 -- The environment names it: TIDEWIRE=build/dev/tidewire.
+local busted = require "busted"
 local cjson = require "cjson"
 
 local M = {}
@@ -22,6 +23,9 @@ local environment = "env ASAN_OPTIONS=detect_leaks=1"
 M.sanitized = (os.getenv "TIDEWIRE_SANITIZE" or "") ~= ""
 
 function M.quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
+
+--- A shell function that waits for a condition at most ten seconds.
+M.wait_for = "wait_for() { i=0; until eval \"$1\" || [ $i = 500 ]; do sleep 0.02; i=$((i+1)); done; }; "
 
 --- The shell words that start the command.
 function M.words(arguments) return environment .. " " .. program .. " " .. arguments end
@@ -59,6 +63,20 @@ function Folder:records(name)
     list[#list + 1] = cjson.decode(line)
   end
   return list
+end
+
+--- Called in a `describe`: a folder that is made with these files before each of its tests, and
+--- removed behind it.
+function M.folder_for_each(files)
+  local folder = setmetatable({}, Folder)
+  busted.before_each(function()
+    folder.path = M.folder().path
+    for name, text in pairs(files) do
+      folder:write(name, text)
+    end
+  end)
+  busted.after_each(function() folder:remove() end)
+  return folder
 end
 
 --- Runs a shell command in the folder. Returns status, standard output, standard error.

@@ -17,13 +17,7 @@ local function table_of_logs()
 end
 
 describe("what no script edits", function()
-  local folder
-
-  before_each(function()
-    folder = command.folder()
-    folder:write("copy.lua", command.copy)
-  end)
-  after_each(function() folder:remove() end)
+  local folder = command.folder_for_each { ["copy.lua"] = command.copy }
 
   for _, log in ipairs(table_of_logs()) do
     local name, objects, others, blank = table.unpack(log)

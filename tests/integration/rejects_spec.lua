@@ -2,13 +2,7 @@ package.path = "tests/integration/?.lua;" .. package.path
 local command = require "command"
 
 describe("rejected lines", function()
-  local folder
-
-  before_each(function()
-    folder = command.folder()
-    folder:write("copy.lua", command.copy)
-  end)
-  after_each(function() folder:remove() end)
+  local folder = command.folder_for_each { ["copy.lua"] = command.copy }
 
   local function run(arguments, input) return folder:tidewire("run --json " .. arguments, input) end
 
@@ -174,13 +168,8 @@ describe("rejected lines", function()
 end)
 
 describe("dead letters", function()
-  local folder
-
-  before_each(function()
-    folder = command.folder()
-    folder:write(
-      "dead.lua",
-      [[
+  local folder = command.folder_for_each {
+    ["dead.lua"] = [[
       local tw = require "tidewire"
       local function strict(event)
         event.touched = true
@@ -189,10 +178,8 @@ describe("dead letters", function()
       return tw.router { backends = { shop = tw.router {
         processors = { { strict, name = "strict", on_error = "dead_letter" } },
         backends = { out = tw.backends.file { path = "out.ndjson" } },
-      } } }]]
-    )
-  end)
-  after_each(function() folder:remove() end)
+      } } }]],
+  }
 
   it("hold_the_event_as_it_was_and_what_went_wrong_where", function()
     local got = folder:tidewire("run --json dead.lua", '{"n":1}\n\n{"n":2,"x":1.0}\n')

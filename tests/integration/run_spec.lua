@@ -3,13 +3,7 @@ local cjson = require "cjson"
 local command = require "command"
 
 describe("tidewire run", function()
-  local folder
-
-  before_each(function()
-    folder = command.folder()
-    folder:write("copy.lua", command.copy)
-  end)
-  after_each(function() folder:remove() end)
+  local folder = command.folder_for_each { ["copy.lua"] = command.copy }
 
   local function run(arguments, input) return folder:tidewire("run " .. arguments, input) end
 
@@ -490,10 +484,7 @@ describe("tidewire run", function()
 end)
 
 describe("tidewire", function()
-  local folder
-
-  before_each(function() folder = command.folder() end)
-  after_each(function() folder:remove() end)
+  local folder = command.folder_for_each {}
 
   it("prints_help_and_version_on_standard_output", function()
     local asked = {

@@ -3,7 +3,7 @@ package.path = "tests/integration/?.lua;" .. package.path
 local command = require "command"
 
 describe("a sandboxed script", function()
-  local folder
+  local folder = command.folder_for_each {}
 
   local function run(options, script)
     folder:write("main.lua", 'local tw = require "tidewire"\n' .. script)
@@ -15,14 +15,6 @@ describe("a sandboxed script", function()
       .. body
       .. ' end, on_error = "drop" } }, backends = { out = tw.backends.file { path = "out" } } }'
   end
-
-  before_each(function()
-    folder = command.folder()
-  end)
-
-  after_each(function()
-    folder:remove()
-  end)
 
   it("gets_only_what_is_granted", function()
     assert.matches("'io'", run("", with "io.write ''").err)

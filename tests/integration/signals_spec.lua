@@ -1,22 +1,13 @@
 package.path = "tests/integration/?.lua;" .. package.path
 local command = require "command"
 
--- A shell that waits for a condition at most ten seconds.
-local wait_for = "wait_for() { i=0; until eval \"$1\" || [ $i = 500 ]; do sleep 0.02; i=$((i+1)); done; }; "
-
 describe("a signal", function()
-  local folder
-
-  before_each(function()
-    folder = command.folder()
-    folder:write("copy.lua", command.copy)
-  end)
-  after_each(function() folder:remove() end)
+  local folder = command.folder_for_each { ["copy.lua"] = command.copy }
 
   -- Feeds two lines and half of a third through a pipe that stays open, then signals.
   local function stop(name)
     local status, _, err = folder:shell(
-      wait_for
+      command.wait_for
         .. "mkfifo pipe; "
         .. command.words "run --json copy.lua <pipe"
         .. " & pid=$!; exec 3>pipe; printf '{\"n\":1}\\n{\"n\":2}\\n{\"n\"' >&3; "
@@ -51,7 +42,7 @@ describe("a signal", function()
   it("ends_a_busy_run_with_whole_lines", function()
     folder:write("block", ('{"n":1}\n'):rep(20000))
     local status, _, err = folder:shell(
-      wait_for
+      command.wait_for
         .. "mkfifo pipe; { while cat block; do :; done; } >pipe 2>/dev/null & feeder=$!; "
         .. command.words "run --json copy.lua <pipe"
         .. " & pid=$!; wait_for '[ -s out.ndjson ]'; kill -TERM $pid; wait $pid; status=$?; "

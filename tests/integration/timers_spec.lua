@@ -1,14 +1,8 @@
 package.path = "tests/integration/?.lua;" .. package.path
 local command = require "command"
 
--- A shell that waits for a condition at most ten seconds.
-local wait_for = "wait_for() { i=0; until eval \"$1\" || [ $i = 500 ]; do sleep 0.02; i=$((i+1)); done; }; "
-
 describe("a script's timers", function()
-  local folder
-
-  before_each(function() folder = command.folder() end)
-  after_each(function() folder:remove() end)
+  local folder = command.folder_for_each {}
 
   it("run_while_the_input_rests_and_what_they_emit_is_written_at_once", function()
     folder:write(
@@ -19,7 +13,7 @@ describe("a script's timers", function()
       return tw.router { backends = { out = tw.backends.file { path = "out.ndjson" } } }]]
     )
     local status = folder:shell(
-      wait_for
+      command.wait_for
         .. "mkfifo pipe; "
         .. command.words "run --quiet ticks.lua <pipe"
         .. " & pid=$!; exec 3>pipe; wait_for 'grep -c tick out.ndjson | grep -q \"^[3-9]\"'; "
