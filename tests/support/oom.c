@@ -1,9 +1,12 @@
 #include "support/oom.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 
-#include "tidewire.h"
+#include <cmocka.h>
 
 /* `left` allocations succeed before all fail; negative means that none fails. Atomic, as
    code under test may have threads. */
@@ -49,3 +52,23 @@ bool tw_oom_off(void) {
 
 size_t tw_oom_live(void) { return atomic_load(&live); }
 size_t tw_oom_calls(void) { return atomic_load(&calls); }
+
+size_t tw_oom_fail_each(tw_status (*call)(void *self), void *self) {
+  for (size_t n = 0;; n++) {
+    size_t before = tw_oom_live();
+    tw_oom_fail_at(n);
+    tw_status status = call(self);
+    if (!tw_oom_off()) {
+      assert_int_equal(status, TW_OK);
+      return n;
+    }
+    assert_int_equal(status, TW_ENOMEM);
+    assert_int_equal(tw_oom_live(), before);
+  }
+}
+
+int tw_oom_leaves_nothing(void **state) {
+  (void)state;
+  if (tw_oom_live()) print_error("%zu blocks were not freed\n", tw_oom_live());
+  return tw_oom_live() ? -1 : 0;
+}

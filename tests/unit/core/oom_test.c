@@ -4,25 +4,6 @@
 
 /* ---------------------------------------------------------------- harness */
 
-typedef tw_status (*attempt)(void *self);
-
-/* Fails the 0th, 1st, 2nd … allocation of the call, until it has all it needs.
-   @return how many allocations it makes */
-static size_t fail_each(attempt call, void *self) {
-  for (size_t n = 0;; n++) {
-    size_t before = tw_oom_live();
-    tw_oom_fail_at(n);
-    tw_status status = call(self);
-    bool failed = tw_oom_off();
-    if (!failed) {
-      assert_int_equal(status, TW_OK);
-      return n;
-    }
-    assert_int_equal(status, TW_ENOMEM);
-    assert_int_equal(tw_oom_live(), before);
-  }
-}
-
 static tw_status null_send(void *self, tw_event *event, unsigned flags, tw_error *error) {
   (void)event, (void)flags, (void)error;
   ++*(long *)self;
@@ -68,11 +49,11 @@ static tw_status make_backend(void *self) {
 static void objects_are_made_or_not(void **state) {
   (void)state;
   size_t live = tw_oom_live();
-  assert_true(fail_each(make_tracker, NULL) >= 4);
-  assert_true(fail_each(make_default_locator, NULL) >= 2);
-  assert_true(fail_each(make_backend, &sent) >= 1);
-  assert_true(fail_each(make_kind, "{\"names\":[\"a\",\"b\\n\"]}") >= 4);
-  assert_true(fail_each(make_kind, "{\"allow\":[\"a\"]}") >= 4);
+  assert_true(tw_oom_fail_each(make_tracker, NULL) >= 4);
+  assert_true(tw_oom_fail_each(make_default_locator, NULL) >= 2);
+  assert_true(tw_oom_fail_each(make_backend, &sent) >= 1);
+  assert_true(tw_oom_fail_each(make_kind, "{\"names\":[\"a\",\"b\\n\"]}") >= 4);
+  assert_true(tw_oom_fail_each(make_kind, "{\"allow\":[\"a\"]}") >= 4);
   assert_int_equal(tw_oom_live(), live);
 }
 
@@ -140,11 +121,11 @@ static void changes_are_made_or_taken_back(void **state) {
   size_t live = tw_oom_live();
   fixture f = {.router = new_router()};
   for (int open = 0; open < 2; open++) {
-    for (int i = 0; i < 6; i++) fail_each(add_backend, &f);
-    for (int i = 0; i < 3; i++) fail_each(add_child, &f);
-    for (int i = 0; i < 5; i++) fail_each(add_processor, &f);
-    fail_each(set_route, &f);
-    fail_each(set_observer, &f);
+    for (int i = 0; i < 6; i++) tw_oom_fail_each(add_backend, &f);
+    for (int i = 0; i < 3; i++) tw_oom_fail_each(add_child, &f);
+    for (int i = 0; i < 5; i++) tw_oom_fail_each(add_processor, &f);
+    tw_oom_fail_each(set_route, &f);
+    tw_oom_fail_each(set_observer, &f);
     /* Spares of a failed opening stay: they are counted with the router. */
     for (size_t n = 0;; n++) {
       tw_oom_fail_at(n);

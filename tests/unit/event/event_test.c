@@ -325,11 +325,6 @@ static void an_import_stands_alone_in_the_other_store(void **state) {
   tw_buffer_fini(&out);
 }
 
-static int no_block_is_left(void **state) {
-  (void)state;
-  return tw_oom_live() != 0;
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(text_that_is_no_object_is_refused_with_its_position),
@@ -347,5 +342,5 @@ int main(void) {
       cmocka_unit_test(an_import_stands_alone_in_the_other_store),
   };
   tw_oom_install();
-  return cmocka_run_group_tests(tests, NULL, no_block_is_left);
+  return cmocka_run_group_tests(tests, NULL, tw_oom_leaves_nothing);
 }
