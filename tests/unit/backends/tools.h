@@ -1,5 +1,5 @@
-/// tools.h: what the tests of backends share: a folder of their own, backends by kind,
-/// events from text, and files read back.
+/// tools.h: what the tests of backends share: backends by kind, events from text, and
+/// files read back.
 #ifndef TW_TEST_BACKENDS_TOOLS_H
 #define TW_TEST_BACKENDS_TOOLS_H
 
@@ -16,31 +16,8 @@
 #include <cmocka.h>
 
 #include "core/backend.h"
+#include "support/folder.h"
 #include "tidewire.h"
-
-static char folder[64];
-
-static inline int make_folder(void **state) {
-  (void)state;
-  snprintf(folder, sizeof folder, "/tmp/tidewire-test-XXXXXX");
-  return mkdtemp(folder) ? 0 : -1;
-}
-
-static inline int remove_folder(void **state) {
-  (void)state;
-  char command[128];
-  snprintf(command, sizeof command, "rm -rf %s", folder);
-  return system(command);
-}
-
-/// A path in the folder. Valid until the fourth call from now.
-static inline const char *in_folder(const char *name) {
-  static char paths[4][512];
-  static unsigned turn;
-  char *path = paths[turn++ % 4];
-  snprintf(path, sizeof paths[0], "%s/%s", folder, name);
-  return path;
-}
 
 /// @param options  JSON in which each `@` stands for the folder
 static inline tw_status try_backend(const char *kind, const char *options, tw_backend **out,
@@ -133,13 +110,6 @@ static inline void assert_file(const char *path, const char *expected) {
   char *text = read_all(path, NULL);
   assert_string_equal(text, expected);
   free(text);
-}
-
-static inline void write_all(const char *path, const char *text) {
-  FILE *file = fopen(path, "wb");
-  assert_non_null(file);
-  fputs(text, file);
-  fclose(file);
 }
 
 #endif

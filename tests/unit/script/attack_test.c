@@ -6,43 +6,28 @@
      -- expect: TEXT        it fails with a message that holds the text
 
    However it ends, it ends soon, and the script goes on to route. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-/* cmocka.h needs those above. */
-#include <cmocka.h>
 #include <glob.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "script/script.h"
-#include "support/oom.h"
+#include "script_case.h"
+#include "witness.h"
 
 #define ATTACKS "tests/attacks"
 
-static char folder[] = "/tmp/tidewire-attack-XXXXXX";
-static char last_message[sizeof((tw_error *)0)->message];
-
-static void note_failure(void *self, const tw_failure *failure) {
-  (void)self;
-  snprintf(last_message, sizeof last_message, "%s", failure->error->message);
-}
+static witness seen;
 
 static void write_script(const char *path, const char *name) {
-  FILE *file = fopen(path, "w");
-  assert_non_null(file);
-  fprintf(file,
-          "local tw = require 'tidewire'\n"
-          "local attack = require '%s'\n"
-          "local function run(event) if event.name == 'attack' then attack(event) end end\n"
-          "return tw.router { processors = { { run, on_error = 'drop' } },\n"
-          "  backends = { out = tw.backends.memory() } }\n",
-          name);
-  fclose(file);
+  char text[512];
+  snprintf(text, sizeof text,
+           HEAD
+           "local attack = require '%s'\n"
+           "local function run(event)\n"
+           "  if event.name == 'attack' then attack(event) end\n"
+           "end\n"
+           "return tw.router { processors = { { run, on_error = 'drop' } }, " OUT " }\n",
+           name);
+  write_all(path, text);
 }
 
 static tw_script *load(const char *name) {
@@ -50,25 +35,22 @@ static tw_script *load(const char *name) {
                                             .memory = (size_t)16 << 20,
                                             .instructions = 5000000,
                                             .seconds = 0.3};
-  char path[256];
+  const char *path = in_folder("main.lua");
   tw_script *script;
   tw_error error = {0};
-  snprintf(path, sizeof path, "%s/main.lua", folder);
   write_script(path, name);
   if (tw_script_load_with(path, &options, &script, &error)) fail_msg("%s", error.message);
-  tw_router *router = tw_script_router(script);
-  const tw_observer observer = {.failed = note_failure};
-  assert_int_equal(tw_router_set_observer(router, &observer, NULL, NULL), TW_OK);
-  assert_int_equal(tw_router_open(router, NULL), TW_OK);
+  watch(tw_script_router(script), &seen);
+  assert_int_equal(tw_router_open(tw_script_router(script), NULL), TW_OK);
   return script;
 }
 
-static void send(tw_script *script, const char *json) {
-  tw_event *event;
-  assert_int_equal(tw_event_parse(json, strlen(json), NULL, &event, NULL), TW_OK);
-  last_message[0] = '\0';
-  tw_router_send(tw_script_router(script), event, 0, NULL);
-  tw_event_free(event);
+/* What goes wrong is in `seen`. */
+static void send_named(tw_script *script, const char *name) {
+  char json[64];
+  seen = (witness){0};
+  snprintf(json, sizeof json, "{\"name\":\"%s\"}", name);
+  send(tw_script_router(script), json);
 }
 
 /* @return what the first line expects */
@@ -85,13 +67,13 @@ static void read_expected(const char *path, char *out, size_t room) {
 
 static bool is_as_expected(const char *expected) {
   if (strcmp(expected, "any") == 0) return true;
-  if (strcmp(expected, "ok") == 0) return !*last_message;
-  return strstr(last_message, expected) != NULL;
+  if (strcmp(expected, "ok") == 0) return !*seen.message;
+  return strstr(seen.message, expected) != NULL;
 }
 
 static bool still_routes(tw_script *script) {
-  send(script, "{\"name\":\"plain\"}");
-  return !*last_message || tw_script_is_sick(script);
+  send_named(script, "plain");
+  return !*seen.message || tw_script_is_sick(script);
 }
 
 /* @return how many things were wrong */
@@ -103,15 +85,15 @@ static unsigned attack(const char *path) {
   tw_script *script = load(name);
   uint64_t began = tw_clock_monotonic_ns();
   unsigned wrong = 0;
-  send(script, "{\"name\":\"attack\"}");
+  send_named(script, "attack");
   double seconds = (double)(tw_clock_monotonic_ns() - began) / 1e9;
   if (!is_as_expected(expected) || seconds > 20) {
-    print_error("%s: expected '%s', got '%s' after %.3f s\n", name, expected, last_message,
+    print_error("%s: expected '%s', got '%s' after %.3f s\n", name, expected, seen.message,
                 seconds);
     wrong++;
   }
   if (!still_routes(script)) {
-    print_error("%s: does not route any more: %s\n", name, last_message);
+    print_error("%s: does not route any more: %s\n", name, seen.message);
     wrong++;
   }
   tw_script_free(script);
@@ -133,36 +115,23 @@ static void every_attack_ends_cleanly_and_the_script_routes_on(void **state) {
 static void a_killed_coroutine_never_runs_again(void **state) {
   (void)state;
   tw_script *script = load("close_of_a_killed_coroutine");
-  send(script, "{\"name\":\"attack\"}");
-  assert_non_null(strstr(last_message, "stopped after"));
-  send(script, "{\"name\":\"attack\"}");
-  assert_non_null(strstr(last_message, "stopped after"));
+  send_named(script, "attack");
+  assert_non_null(strstr(seen.message, "stopped after"));
+  send_named(script, "attack");
+  assert_non_null(strstr(seen.message, "stopped after"));
   tw_script_free(script);
 }
 
 static void a_function_that_is_killed_again_and_again_rests(void **state) {
   (void)state;
   tw_script *script = load("loop");
-  for (int i = 0; i < 4; i++) send(script, "{\"name\":\"attack\"}");
-  assert_null(strstr(last_message, "not run for"));
-  send(script, "{\"name\":\"attack\"}");
-  assert_non_null(strstr(last_message, "so it is not run for 10 s"));
-  send(script, "{\"name\":\"plain\"}");
-  assert_non_null(strstr(last_message, "not run: it was stopped 5 times"));
+  for (int i = 0; i < 4; i++) send_named(script, "attack");
+  assert_null(strstr(seen.message, "not run for"));
+  send_named(script, "attack");
+  assert_non_null(strstr(seen.message, "so it is not run for 10 s"));
+  send_named(script, "plain");
+  assert_non_null(strstr(seen.message, "not run: it was stopped 5 times"));
   tw_script_free(script);
-}
-
-static int make_folder(void **state) {
-  (void)state;
-  tw_oom_install();
-  return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state) {
-  (void)state;
-  char command[300];
-  snprintf(command, sizeof command, "rm -r '%s'", folder);
-  return system(command) || tw_oom_live() ? -1 : 0;
 }
 
 int main(void) {
@@ -171,5 +140,5 @@ int main(void) {
       cmocka_unit_test(a_killed_coroutine_never_runs_again),
       cmocka_unit_test(a_function_that_is_killed_again_and_again_rests),
   };
-  return cmocka_run_group_tests(tests, make_folder, remove_folder);
+  return cmocka_run_group_tests(tests, set_up, tear_down);
 }

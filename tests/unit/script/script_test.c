@@ -1,83 +1,21 @@
 /* Router scripts in states of their own, as a C host uses them. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-/* cmocka.h needs those above. */
-#include <cmocka.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "script/script.h"
-#include "support/oom.h"
+#include "script_case.h"
 #include "witness.h"
-
-static char folder[] = "/tmp/tidewire-script-XXXXXX";
-
-static const char *path_of(const char *name) {
-  static char path[256];
-  snprintf(path, sizeof path, "%s/%s", folder, name);
-  return path;
-}
-
-static void write_file(const char *name, const char *text) {
-  FILE *file = fopen(path_of(name), "w");
-  assert_non_null(file);
-  fputs(text, file);
-  fclose(file);
-}
 
 static tw_script *load(const char *text) {
   static const char *const grants[] = {"io", NULL};
   static const tw_script_options options = {.grants = grants};
-  write_file("main.lua", text);
+  write_all(in_folder("main.lua"), text);
   tw_script *script;
   tw_error error = {0};
-  if (tw_script_load_with(path_of("main.lua"), &options, &script, &error))
+  if (tw_script_load_with(in_folder("main.lua"), &options, &script, &error))
     fail_msg("%s", error.message);
   assert_int_equal(tw_router_open(tw_script_router(script), &error), TW_OK);
   return script;
 }
-
-static void send(tw_router *router, const char *json) {
-  tw_event *event;
-  assert_int_equal(tw_event_parse(json, strlen(json), NULL, &event, NULL), TW_OK);
-  tw_router_send(router, event, 0, NULL);
-  tw_event_free(event);
-}
-
-static tw_backend *backend_of(tw_router *router, const char *name) {
-  tw_backend *backend;
-  tw_router *child;
-  assert_int_equal(tw_router_get(router, name, &backend, &child, NULL), TW_OK);
-  return backend;
-}
-
-static void assert_stored(tw_router *router, size_t index, const char *expected) {
-  tw_backend *backend = backend_of(router, "out");
-  tw_event *event;
-  const char *text;
-  size_t len;
-  assert_int_equal(tw_memory_get(backend, index, &event), TW_OK);
-  assert_int_equal(tw_event_json(event, &text, &len), TW_OK);
-  assert_string_equal(text, expected);
-  tw_event_free(event);
-  tw_backend_unref(backend);
-}
-
-static size_t stored(tw_router *router) {
-  tw_backend *backend = backend_of(router, "out");
-  size_t count;
-  assert_int_equal(tw_memory_count(backend, &count), TW_OK);
-  tw_backend_unref(backend);
-  return count;
-}
-
-#define HEAD "local tw = require 'tidewire'\n"
-#define OUT  "backends = { out = tw.backends.memory() }"
 
 /* ------------------------------------------------------------------ tests */
 
@@ -98,7 +36,7 @@ static void a_script_routes_through_its_functions(void **state) {
 
 static void a_script_requires_cjson_and_modules_beside_it(void **state) {
   (void)state;
-  write_file("beside.lua", "return { name = 'beside' }");
+  write_all(in_folder("beside.lua"), "return { name = 'beside' }");
   tw_script *script =
       load(HEAD
            "local cjson = require 'cjson'\n"
@@ -170,13 +108,13 @@ static void what_is_wrong_in_a_script_is_told_with_file_and_line(void **state) {
       {"\033Lua", ": attempt to load a binary chunk (mode is 't')"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    write_file("wrong.lua", cases[i].text);
+    write_all(in_folder("wrong.lua"), cases[i].text);
     tw_script *script;
     tw_error error = {0};
-    tw_status status = tw_script_load(path_of("wrong.lua"), &script, &error);
+    tw_status status = tw_script_load(in_folder("wrong.lua"), &script, &error);
     assert_null(script);
     char expected[512];
-    snprintf(expected, sizeof expected, "%s%s", path_of("wrong.lua"), cases[i].expected);
+    snprintf(expected, sizeof expected, "%s%s", in_folder("wrong.lua"), cases[i].expected);
     if (status != TW_ESCRIPT || strncmp(error.message, expected, strlen(expected)) != 0)
       fail_msg("%s\nwanted %s\ngot %s", cases[i].text, expected, error.message);
     assert_null(strchr(error.message, '\n'));
@@ -185,13 +123,14 @@ static void what_is_wrong_in_a_script_is_told_with_file_and_line(void **state) {
 
 static void a_broken_module_is_told_with_its_own_file_and_line(void **state) {
   (void)state;
-  write_file("broken.lua", "\n\nlocal = 1");
-  write_file("wrong.lua", "require 'broken'");
+  write_all(in_folder("broken.lua"), "\n\nlocal = 1");
+  write_all(in_folder("wrong.lua"), "require 'broken'");
   tw_script *script;
   tw_error error = {0};
-  assert_int_equal(tw_script_load(path_of("wrong.lua"), &script, &error), TW_ESCRIPT);
+  assert_int_equal(tw_script_load(in_folder("wrong.lua"), &script, &error), TW_ESCRIPT);
   char expected[512];
-  snprintf(expected, sizeof expected, "%s:3: <name> expected near '='", path_of("broken.lua"));
+  snprintf(expected, sizeof expected, "%s:3: <name> expected near '='",
+           in_folder("broken.lua"));
   assert_string_equal(error.message, expected);
 }
 
@@ -199,9 +138,9 @@ static void a_missing_file_is_an_error_of_the_world(void **state) {
   (void)state;
   tw_script *script;
   tw_error error = {0};
-  assert_int_equal(tw_script_load(path_of("none.lua"), &script, &error), TW_EIO);
+  assert_int_equal(tw_script_load(in_folder("none.lua"), &script, &error), TW_EIO);
   assert_non_null(strstr(error.message, "none.lua: No such file or directory"));
-  assert_int_equal(tw_script_load(path_of("none.lua"), &script, NULL), TW_EIO);
+  assert_int_equal(tw_script_load(in_folder("none.lua"), &script, NULL), TW_EIO);
 }
 
 static void a_failing_processor_is_told_with_its_line(void **state) {
@@ -251,15 +190,13 @@ static void processors_of_a_closed_state_fail(void **state) {
 
 static void gathered_events_are_delivered_before_the_state_ends(void **state) {
   (void)state;
-  char path[256];
-  snprintf(path, sizeof path, "%s", path_of("delivered"));
   char text[1024];
   snprintf(text, sizeof text,
            HEAD
            "return tw.router { backends = { out = { send_batch = function(_, events)\n"
            "  local f <close> = io.open('%s', 'w'); f:write(#events)\n"
            "end } } }",
-           path);
+           in_folder("delivered"));
   tw_script *script = load(text);
   tw_event *event;
   assert_int_equal(tw_event_parse("{}", 2, NULL, &event, NULL), TW_OK);
@@ -267,7 +204,7 @@ static void gathered_events_are_delivered_before_the_state_ends(void **state) {
     assert_int_equal(tw_router_send(tw_script_router(script), event, TW_MORE, NULL), TW_OK);
   tw_event_free(event);
   tw_script_free(script);
-  FILE *file = fopen(path, "r");
+  FILE *file = fopen(in_folder("delivered"), "r");
   assert_non_null(file);
   assert_int_equal(fgetc(file), '3');
   fclose(file);
@@ -331,13 +268,13 @@ static const char FULL[] = HEAD
 
 static void loading_survives_any_failing_allocation(void **state) {
   (void)state;
-  write_file("full.lua", FULL);
+  write_all(in_folder("full.lua"), FULL);
   size_t live = tw_oom_live();
   bool failed = true;
   for (size_t n = 0; failed; n++) {
     tw_script *script;
     tw_oom_fail_at(n);
-    tw_status status = tw_script_load(path_of("full.lua"), &script, NULL);
+    tw_status status = tw_script_load(in_folder("full.lua"), &script, NULL);
     failed = tw_oom_off();
     if (status == TW_OK) tw_script_free(script);
     else assert_true(failed);
@@ -348,11 +285,11 @@ static void loading_survives_any_failing_allocation(void **state) {
 
 static void routing_survives_any_failing_allocation(void **state) {
   (void)state;
-  write_file("full.lua", FULL);
+  write_all(in_folder("full.lua"), FULL);
   bool failed = true;
   for (size_t n = 0; failed; n++) {
     tw_script *script;
-    assert_int_equal(tw_script_load(path_of("full.lua"), &script, NULL), TW_OK);
+    assert_int_equal(tw_script_load(in_folder("full.lua"), &script, NULL), TW_OK);
     tw_router *router = tw_script_router(script);
     tw_event *event;
     assert_int_equal(tw_event_parse("{\"name\":\"a\"}", 12, NULL, &event, NULL), TW_OK);
@@ -362,19 +299,6 @@ static void routing_survives_any_failing_allocation(void **state) {
     tw_event_free(event);
     tw_script_free(script);
   }
-}
-
-static int make_folder(void **state) {
-  (void)state;
-  tw_oom_install();
-  return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state) {
-  (void)state;
-  char command[300];
-  snprintf(command, sizeof command, "rm -r '%s'", folder);
-  return system(command) || tw_oom_live() ? -1 : 0;
 }
 
 int main(void) {
@@ -395,5 +319,5 @@ int main(void) {
       cmocka_unit_test(loading_survives_any_failing_allocation),
       cmocka_unit_test(routing_survives_any_failing_allocation),
   };
-  return cmocka_run_group_tests(tests, make_folder, remove_folder);
+  return cmocka_run_group_tests(tests, set_up, tear_down);
 }

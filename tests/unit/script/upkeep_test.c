@@ -1,18 +1,8 @@
 /* Scripts between events: a clock of the host's, timers, state from one to the next. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-/* cmocka.h needs those above. */
-#include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "script/upkeep.h"
 
-static char path[] = "/tmp/tidewire-upkeep-XXXXXX";
+#include "script_case.h"
+
 static int64_t time_us;
 static char told[600];
 
@@ -24,15 +14,11 @@ static void failed(void *self, const tw_failure *failure) {
   snprintf(told, sizeof told, "%s: %s", failure->where, failure->error->message);
 }
 
-#define HEAD  "local tw = require 'tidewire'\n"
-#define OUT   "backends = { out = tw.backends.memory() }"
 #define START 1795496400000000
 
 static tw_script *load_unopened(const char *text) {
-  FILE *file = fopen(path, "w");
-  assert_non_null(file);
-  fputs(text, file);
-  fclose(file);
+  const char *path = in_folder("main.lua");
+  write_all(path, text);
   tw_script *script;
   tw_error error = {0};
   if (tw_script_load(path, &script, &error)) fail_msg("%s", error.message);
@@ -56,13 +42,6 @@ static void pass(tw_script *script, double seconds) {
   tw_script_tick(script);
 }
 
-static void send(tw_script *script, const char *json) {
-  tw_event *event;
-  assert_int_equal(tw_event_parse(json, strlen(json), NULL, &event, NULL), TW_OK);
-  assert_int_equal(tw_router_send(tw_script_router(script), event, 0, NULL), TW_OK);
-  tw_event_free(event);
-}
-
 /* A timer was made by the real clock, moments before it got ours. */
 static void assert_next(const tw_script *script, int64_t seconds) {
   int64_t next = tw_script_next_timer(script);
@@ -70,21 +49,10 @@ static void assert_next(const tw_script *script, int64_t seconds) {
 }
 
 /* How many events are stored; the last one's text in `last`. */
-static size_t stored(tw_script *script, char *last, size_t room) {
-  tw_backend *backend;
-  tw_router *child;
-  size_t count, len;
-  const char *json;
-  tw_event *event;
-  assert_int_equal(tw_router_get(tw_script_router(script), "out", &backend, &child, NULL), 0);
-  assert_int_equal(tw_memory_count(backend, &count), TW_OK);
-  if (count && last) {
-    assert_int_equal(tw_memory_get(backend, count - 1, &event), TW_OK);
-    assert_int_equal(tw_event_json(event, &json, &len), TW_OK);
-    snprintf(last, room, "%s", json);
-    tw_event_free(event);
-  }
-  tw_backend_unref(backend);
+static size_t look(tw_script *script, char *last, size_t room) {
+  tw_router *router = tw_script_router(script);
+  size_t count = stored(router);
+  if (count && last) get_stored(router, count - 1, last, room);
   return count;
 }
 
@@ -108,14 +76,14 @@ static void timers_emit_into_the_router_at_their_time(void **state) {
   assert_next(script, 10);
   pass(script, 9);
   assert_next(script, 1);
-  assert_int_equal(stored(script, NULL, 0), 0);
+  assert_int_equal(look(script, NULL, 0), 0);
   pass(script, 1);
-  assert_int_equal(stored(script, last, sizeof last), 1);
+  assert_int_equal(look(script, last, sizeof last), 1);
   assert_string_equal(last,
                       "{\"name\":\"tick\",\"timestamp\":\"2026-11-24T05:00:10.000000Z\","
                       "\"data\":{\"n\":1},\"context\":{}}");
   pass(script, 35); /* what was leapt over is not made up for; the rhythm stays */
-  assert_int_equal(stored(script, NULL, 0), 2);
+  assert_int_equal(look(script, NULL, 0), 2);
   assert_next(script, 5);
   tw_script_free(script);
 }
@@ -155,9 +123,9 @@ static void a_timer_that_makes_timers_ends_the_tick(void **state) {
                            "tw.after(0, again)\n"
                            "return tw.router { " OUT " }");
   pass(script, 100);
-  assert_int_equal(stored(script, NULL, 0), 1);
+  assert_int_equal(look(script, NULL, 0), 1);
   pass(script, 100);
-  assert_int_equal(stored(script, NULL, 0), 2);
+  assert_int_equal(look(script, NULL, 0), 2);
   tw_script_free(script);
 }
 
@@ -172,8 +140,8 @@ static void state_moves_to_the_next_script_exactly(void **state) {
   (void)state;
   char last[100];
   tw_script *old = load(COUNTER("1", ""));
-  send(old, "{}");
-  send(old, "{}");
+  send(tw_script_router(old), "{}");
+  send(tw_script_router(old), "{}");
   char *json = export_state(old);
   tw_script_free(old);
   assert_non_null(strstr(json, "\"c\":{\"version\":1,\"value\":{"));
@@ -181,8 +149,8 @@ static void state_moves_to_the_next_script_exactly(void **state) {
   assert_non_null(strstr(json, "\"f\":1.0"));
   tw_script *new = load(COUNTER("1", ""));
   assert_int_equal(tw_script_import_state(new, json, strlen(json), NULL), TW_OK);
-  send(new, "{}");
-  stored(new, last, sizeof last);
+  send(tw_script_router(new), "{}");
+  look(new, last, sizeof last);
   assert_string_equal(last, "{\"n\":3}");
   tw_free(json);
   tw_script_free(new);
@@ -194,8 +162,8 @@ static void state_of_another_version_is_migrated_or_refused(void **state) {
   char last[100];
   tw_script *script = load(COUNTER("2", "migrate = function(o, v) o.from = v return o end"));
   assert_int_equal(tw_script_import_state(script, json, sizeof json - 1, NULL), TW_OK);
-  send(script, "{}");
-  stored(script, last, sizeof last);
+  send(tw_script_router(script), "{}");
+  look(script, last, sizeof last);
   assert_string_equal(last, "{\"n\":42,\"from\":1}");
   tw_script_free(script);
 
@@ -203,8 +171,8 @@ static void state_of_another_version_is_migrated_or_refused(void **state) {
   script = load(COUNTER("2", ""));
   assert_int_equal(tw_script_import_state(script, json, sizeof json - 1, &error), TW_ESCRIPT);
   assert_non_null(strstr(error.message, "state 'c' has version 1, the script declares 2"));
-  send(script, "{}");
-  stored(script, last, sizeof last);
+  send(tw_script_router(script), "{}");
+  look(script, last, sizeof last);
   assert_string_equal(last, "{\"n\":1}");
   tw_script_free(script);
 }
@@ -249,16 +217,16 @@ static void an_open_window_moves_to_the_next_script(void **state) {
   static const char event[] = "{\"timestamp\":\"2026-11-24T05:00:01Z\",\"v\":2}";
   char last[400];
   tw_script *old = load(text);
-  send(old, event);
+  send(tw_script_router(old), event);
   assert_int_equal(tw_script_finish(old, true, NULL), TW_OK);
-  assert_int_equal(stored(old, NULL, 0), 0);
+  assert_int_equal(look(old, NULL, 0), 0);
   char *json = export_state(old);
   tw_script_free(old);
   tw_script *new = load(text);
   assert_int_equal(tw_script_import_state(new, json, strlen(json), NULL), TW_OK);
-  send(new, event);
+  send(tw_script_router(new), event);
   assert_int_equal(tw_script_finish(new, false, NULL), TW_OK);
-  assert_int_equal(stored(new, last, sizeof last), 1);
+  assert_int_equal(look(new, last, sizeof last), 1);
   assert_non_null(strstr(last, "\"count\":2,\"sum\":4}"));
   tw_free(json);
   tw_script_free(new);
@@ -273,10 +241,9 @@ static void the_end_is_told_and_lets_go_what_is_held(void **state) {
            "return tw.router { backends = { out = tw.backends.memory(),\n"
            "  low = tw.router { processors = { tw.processors.batch { as = 'b' } } } } }");
   char last[300];
-  send(script, "{\"n\":1}");
+  send(tw_script_router(script), "{\"n\":1}");
   assert_int_equal(tw_script_finish(script, false, NULL), TW_OK);
-  assert_int_equal(stored(script, last, sizeof last),
-                   3); /* the event, the batch, the farewell */
+  assert_int_equal(look(script, last, sizeof last), 3); /* the event, the batch, the farewell */
   assert_non_null(strstr(last, "\"data\":{\"why\":\"end\"}"));
   assert_non_null(strstr(told, "close: "));
   tw_script_free(script);
@@ -289,17 +256,6 @@ static void bad_state_is_refused_whole(void **state) {
   assert_int_equal(tw_script_import_state(script, "1", 1, NULL), TW_ESCRIPT);
   assert_int_equal(tw_script_import_state(script, "{}", 2, NULL), TW_OK);
   tw_script_free(script);
-}
-
-static int make_file(void **state) {
-  (void)state;
-  int fd = mkstemp(path);
-  return fd < 0 ? -1 : close(fd);
-}
-
-static int remove_file(void **state) {
-  (void)state;
-  return unlink(path);
 }
 
 int main(void) {
@@ -316,5 +272,5 @@ int main(void) {
       cmocka_unit_test(the_end_is_told_and_lets_go_what_is_held),
       cmocka_unit_test(bad_state_is_refused_whole),
   };
-  return cmocka_run_group_tests(tests, make_file, remove_file);
+  return cmocka_run_group_tests(tests, set_up, tear_down);
 }
