@@ -174,13 +174,18 @@ static int locate(lua_State *L) {
 
 /* --------------------------------------------------------------- registry */
 
+/* The name of a registered tracker; most programs have one tracker and never name it. */
+static const char *check_registered(lua_State *L, int index) {
+  const char *name = check_name(L, index);
+  return name ? name : "default";
+}
+
 /* register_tracker(tracker, name) */
 static int register_tracker(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
   lua_settop(L, 2);
   tw_handle *self = check_tracker(L, 1, "tracker");
-  const char *name = check_name(L, 2);
-  if (!name) name = "default";
+  const char *name = check_registered(L, 2);
   lua_rawgeti(L, LUA_REGISTRYINDEX, lua->gate->trackers);
   lua_pushvalue(L, 1);
   lua_setfield(L, -2, name);
@@ -195,8 +200,7 @@ static int register_tracker(lua_State *L) {
 static int unregister_tracker(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
   lua_settop(L, 1);
-  const char *name = check_name(L, 1);
-  if (!name) name = "default";
+  const char *name = check_registered(L, 1);
   lua_rawgeti(L, LUA_REGISTRYINDEX, lua->gate->trackers);
   lua_getfield(L, 2, name); /* keeps it alive until here */
   lua_pushnil(L);
@@ -213,8 +217,7 @@ static int unregister_tracker(lua_State *L) {
 static int get_tracker(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
   lua_settop(L, 1);
-  const char *name = check_name(L, 1);
-  if (!name) name = "default";
+  const char *name = check_registered(L, 1);
   tw_handle *handle = tw_handle_new(L, lua, TW_CLASS_TRACKER);
   tw_error error = {0};
   tw_status status = tw_get_tracker(name, &handle->tracker, &error);

@@ -2,17 +2,10 @@
  *
  * An operation is `=PATH VALUE` (put), `-PATH` (delete); operations are separated by `;`.
  * A path is made of keys and [indexes] here, without the library's path compiler. */
-#include "event/event.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <cmocka.h>
-
+#include "parse.h"
 #include "support/oom.h"
 
 /* Steps along `path` up to its last step; leaves `*path` at that. */
@@ -62,14 +55,6 @@ static void check_text(const tw_event *event, const char *want) {
   assert_true(tw_buffer_byte(&out, '\0'));
   assert_string_equal(out.data, want);
   tw_buffer_fini(&out);
-}
-
-static tw_event parse(tw_store *store, const char *json) {
-  tw_event event;
-  tw_error error = {0};
-  if (tw_store_parse_copy(store, json, strlen(json), &event, &error))
-    fail_msg("%s", error.message);
-  return event;
 }
 
 typedef struct {

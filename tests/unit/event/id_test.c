@@ -1,22 +1,7 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <string.h>
 
-#include <cmocka.h>
-
-#include "event/event.h"
+#include "parse.h"
 #include "support/oom.h"
-
-static tw_event parse(tw_store *store, const char *json) {
-  tw_event event;
-  tw_error error = {0};
-  if (tw_store_parse_copy(store, json, strlen(json), &event, &error))
-    fail_msg("%s", error.message);
-  return event;
-}
 
 static const char *id_of(tw_event *event) {
   const char *id;

@@ -1,23 +1,9 @@
 #include "event/path.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <string.h>
 
-#include <cmocka.h>
-
+#include "parse.h"
 #include "support/oom.h"
-
-static tw_event parse(tw_store *store, const char *json) {
-  tw_event event;
-  tw_error error = {0};
-  if (tw_store_parse_copy(store, json, strlen(json), &event, &error))
-    fail_msg("%s", error.message);
-  return event;
-}
 
 static tw_path *compile(const char *text) {
   tw_path *path;
