@@ -1,4 +1,10 @@
 /// check.c: loads scripts without opening anything, and shows their routers as trees.
+///
+/// Loading runs the script: it makes its routers, processors and backends, which is where
+/// names and options are checked. Files and databases are opened with the router, which
+/// never happens here; so a check may run beside the real thing.
+///
+/// Several scripts are checked to the last, whatever the first ones were like.
 #include "app/check.h"
 
 #include <stdio.h>

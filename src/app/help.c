@@ -1,4 +1,7 @@
 /// help.c: short; tidewire(1) tells the rest.
+///
+/// Each text is written out as it is read, in 80 columns, and not made from the tables of
+/// options.c: those know what an option is called, not what it is good for.
 #include "app/help.h"
 
 #include <string.h>

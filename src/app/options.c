@@ -1,4 +1,8 @@
 /// options.c: getopt_long over a table for each command.
+///
+/// The table says what a command takes, one switch sets what any of them takes. getopt's own
+/// messages are off: it does not know which option was meant. What a script's state may do
+/// and use is left zero when it was not said: its defaults are those of every other host.
 #include "app/options.h"
 
 #include <errno.h>
@@ -85,7 +89,8 @@ static tw_status read_depth_limit(const char *text, uint32_t *out, tw_error *err
                  text);
 }
 
-/// A list of names; the option may be given several times.
+/// A list of names; the option may be given several times. strtok_r cuts the text up where it
+/// stands: so it is a copy, and the names point into it.
 static tw_status read_grants(const char *text, tw_options *out, tw_error *error) {
   size_t len = strlen(text), count = 0;
   if (out->grant_len + len + 1 > sizeof out->grant_text)
@@ -101,6 +106,9 @@ static tw_status read_grants(const char *text, tw_options *out, tw_error *error)
   return tw_script_check_options(&out->script, error);
 }
 
+/// A bound that no script could load under is a slip, most often a missing unit: the smallest
+/// ones that make sense are told here, where the option still has its name. The same holds
+/// for the two below.
 static tw_status read_memory(const char *text, size_t *out, tw_error *error) {
   uint64_t size = 0;
   if (strcmp(text, "none") == 0) size = SIZE_MAX;

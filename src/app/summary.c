@@ -1,4 +1,8 @@
 /// summary.c: the counts of a run, gathered from the tree.
+///
+/// The tree is walked twice: first for the sums and the widest name, then to print in
+/// columns of that width. Other columns are 14 wide: room for 9,999,999,999 and a space.
+/// Trouble is in colour only where there is some, so that a good run has none.
 #include "app/summary.h"
 
 #include <stdio.h>

@@ -1,17 +1,24 @@
 /// summary_json.c: the same counts for programs.
+///
+/// All members are always there, also those that are 0, so that a reader need not tell
+/// "none" from "not told". Backends and routers are lists in the order of the tree; the root
+/// is the router whose path is "". Without memory nothing is written: half an object helps
+/// nobody.
 #include "app/summary.h"
 #include "core/kind.h"
 
+/// Counts beyond 2^63 do not occur.
 static void integer(tw_builder *json, const char *key, uint64_t value) {
   tw_builder_key(json, key);
   tw_builder_integer(json, (int64_t)value);
 }
 
+/// Paths are bytes, which need not be UTF-8.
 static void text(tw_builder *json, const char *key, const char *value) {
   tw_sink_bytes(json, key, value, strlen(value));
 }
 
-/// A path that occurs once, or null.
+/// null when no record was written: then there is no file either.
 static void sink(tw_builder *json, const char *key, const tw_sink *from) {
   tw_builder_key(json, key);
   if (!from->lines) {

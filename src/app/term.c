@@ -1,4 +1,8 @@
 /// term.c: standard error, written in one piece for each line.
+///
+/// The summary, complaints and the progress line are put together in memory first. So what
+/// others write to the same place, such as a script that prints, comes between our lines and
+/// not into them. Without memory a line is cut short; that never ends a run.
 #include "app/term.h"
 
 #include <stdarg.h>
@@ -14,6 +18,8 @@ static bool wanted(const char *variable) {
   return value && *value;
 }
 
+/// A terminal that says nothing of its kind, or that it is dumb, cannot redraw a line.
+/// NO_COLOR counts when it is not empty, whatever it holds (no-color.org).
 void tw_term_init(tw_term *term) {
   const char *kind = getenv("TERM");
   bool able = kind && *kind && strcmp(kind, "dumb") != 0;

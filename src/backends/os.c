@@ -1,3 +1,4 @@
+/* What several backends want from the system. */
 #include "backends/os.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* An allocation of nothing is one byte, so that NULL always means that there was no memory. */
 #include "base/alloc.h"
 
 #include <stdlib.h>

@@ -1,3 +1,6 @@
+/* A tw_error has a fixed size and belongs to whoever asks, so that a failure can be told
+   without memory. What does not fit is cut at the end, for the front says what and where. A
+   prefix that would leave no room is left out. */
 #include "base/status.h"
 
 #include <stdio.h>

@@ -1,3 +1,6 @@
+/* A locator is the host's callbacks with a count of references; it is asked on the thread that
+   emits, without a lock of ours. The default one has one context for everybody, which makes it
+   right for programs of one thread and for contexts that hold for all. */
 #include <stdatomic.h>
 
 #include "base/alloc.h"

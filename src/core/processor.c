@@ -1,3 +1,5 @@
+/* Processors of the host's and by kind. A kind's options are checked against its declaration
+   before the kind sees them, so that each reads what is known to be of its type. */
 #include "core/processor.h"
 
 #include <string.h>

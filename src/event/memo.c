@@ -1,3 +1,10 @@
+/* Indexes of big containers, and texts that are wanted with a NUL behind them.
+
+   An object's index is a hash table with open addressing, at most half full. It holds the
+   values' nodes, as a key is the node before; 0 is free, as node 0 is no member. An array's
+   index is the list of its elements. Either is made after some walks, and is only a help:
+   without memory the walk goes on. All of it lies in the arena of the store, and goes with
+   that. */
 #include "event/memo.h"
 
 #include "event/text.h"

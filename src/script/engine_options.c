@@ -1,5 +1,13 @@
-/* Both sets of options are checked whole, so that a mistake shows even where the host's
-   option hides the script's. */
+/* What the host gives counts; the script's own `engine` fills in what it leaves out, option
+   by option. Both sets are checked whole, so that a mistake shows even where the host's
+   option hides the script's.
+
+   Grants and limits are read first and apart from the others: the script is loaded under
+   them, and the rest is known only when it is. They are the host's alone, and declared for
+   the script all the same, so that one who tries is told why not.
+
+   An engine keeps the options that it started with, but for the watchdog's bounds. A reload
+   reads both sets anew, and is refused when another one differs. */
 #include "script/engine_options.h"
 
 #include <string.h>
@@ -63,6 +71,7 @@ static tw_status read_key(const char *text, tw_engine_options *out, tw_error *er
   return status;
 }
 
+/* An option of the host, or else the script's, or else the default. */
 #define PICK(kind, name, otherwise) \
   tw_option_##kind(host, name, tw_option_##kind(script, name, otherwise))
 

@@ -1,3 +1,10 @@
+/* Errors between C and Lua.
+
+   From Lua comes text of several lines; logs, dead letters and a tw_error take one. It is
+   the first, which has the position.
+
+   Misuse is told at a line that the author of the script can change. So frames of C are passed
+   over, and those of the embedded library, which are known by their chunk names. */
 #include "script/message.h"
 
 #include <stdio.h>
@@ -31,6 +38,8 @@ static bool is_embedded(const char *source) {
   return false;
 }
 
+/* A function that was called in tail position has left no frame: then the next one out is
+   told. */
 void tw_lua_push_where(lua_State *L) {
   lua_Debug frame;
   for (int level = 1; lua_getstack(L, level, &frame); level++) {
@@ -42,6 +51,7 @@ void tw_lua_push_where(lua_State *L) {
   lua_pushliteral(L, "");
 }
 
+/* In the order of LUA_TNIL to LUA_TTHREAD. */
 const char *tw_lua_describe(lua_State *L, int index) {
   static const char *const words[] = {"nil",        "a boolean",  "a userdata",
                                       "a number",   "a string",   "a table",

@@ -1,3 +1,12 @@
+/* The classes of C objects, and their metatables.
+
+   An object belongs to a class when it has that very metatable, which the gate keeps: nothing
+   that a script can put together passes for one. `__metatable` hides it from scripts, but for
+   that of processors.
+
+   A class has its methods and its finalizer from C. Its parts go to the Lua library as
+   `core.CLASS`, which adds methods and getters to them while it loads; a field is a method,
+   or else what a getter gives. */
 #include "script/object.h"
 
 #include "script/message.h"
@@ -22,6 +31,7 @@ static void set_table(lua_State *L, const char *field) {
   lua_setfield(L, -2, field);
 }
 
+/* The metatable comes last: a handle that is finalized before it was opened is all zero. */
 tw_handle *tw_handle_new(lua_State *L, tw_lua *lua, tw_class class_) {
   tw_handle *handle = lua_newuserdatauv(L, sizeof *handle, has_holds(class_) ? 1 : 0);
   *handle = (tw_handle){0};
@@ -84,6 +94,7 @@ static int index_object(lua_State *L) {
   return 1;
 }
 
+/* The closure's first upvalue is the tw_lua, as for all of our functions. */
 static void push_index(lua_State *L, tw_lua *lua, int parts) {
   lua_pushlightuserdata(L, lua);
   lua_getfield(L, parts, "methods");
@@ -125,6 +136,7 @@ void tw_class_setup(lua_State *L, tw_lua *lua, tw_class class_, const luaL_Reg *
 
 /* ------------------------------------------------------------------- JSON */
 
+/* Without a value the text is a literal and not the scratch buffer's. */
 const char *tw_lua_check_json(lua_State *L, tw_lua *lua, int index, const char *name,
                               size_t *len) {
   *len = 2;
@@ -157,11 +169,13 @@ tw_buffer tw_lua_take_scratch(tw_lua *lua) {
   return scratch;
 }
 
+/* A callback may have made another one meanwhile; one is enough. */
 void tw_lua_give_scratch(tw_lua *lua, tw_buffer *scratch) {
   if (lua->scratch.data) tw_buffer_fini(scratch);
   else lua->scratch = *scratch;
 }
 
+/* By way of an event that Lua owns, so that nothing is leaked when making the table raises. */
 void tw_lua_push_json(lua_State *L, tw_lua *lua, const char *text, size_t len) {
   tw_error error = {0};
   if (tw_view_push_json(L, lua, text, len, true, &error)) tw_lua_misuse(L, "%s", error.message);

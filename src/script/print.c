@@ -1,4 +1,8 @@
-/* As Lua's own print, but the line is written whole: others write to standard error, too. */
+/* As Lua's own print, but the line is written whole: others write to standard error, too.
+
+   A warning may come in pieces, and `@on` and `@off` switch all that follow. As in Lua's own
+   library the state is in which function is set: `warn` begins one, `more_of` is inside of one,
+   `silent` lets them pass. */
 #include "script/print.h"
 
 #include <lauxlib.h>
@@ -33,7 +37,6 @@ static void warn(void *L, const char *message, int more) {
   more_of(L, message, more);
 }
 
-/* A warning may come in pieces. */
 static void more_of(void *L, const char *message, int more) {
   fputs(message, stderr);
   if (!more) fputs("\n", stderr);

@@ -1,5 +1,11 @@
 /* Routers in Lua. What a router is given is held in its table `holds`:
-   [key] = a callback's value; backends[name] = as it was given; processors[i] = likewise. */
+   [key] = a callback's value; backends[name] = as it was given; processors[i] = likewise.
+   C knows a callback by its key alone (gate.h): a value that is not held is gone with the next
+   collection. So it is held before C hears of it, and stays as long as the router.
+
+   A call that may come back into Lua stands between tw_gate_into and tw_gate_leave: callbacks
+   run on the coroutine that called. Nothing raises between the two; what fails is carried out
+   in a tw_error, and told behind them. */
 #include "script/message.h"
 #include "script/object.h"
 #include "script/processor.h"

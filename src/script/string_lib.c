@@ -1,5 +1,10 @@
 /* The functions of the string library that match patterns, over match.c, and `rep`, which
-   repeats nothing without end. */
+   repeats nothing without end.
+
+   For what ends soon they do what Lua's own do, to the words of their errors. Only the work
+   is counted: each attempt at a place of the subject by match.c, and a search for plain text by
+   its length, at a step for 64 bytes, which is what memmem costs. What gsub puts together lies
+   in a luaL_Buffer, in memory that the state's limit counts. */
 #define _GNU_SOURCE /* memmem; NOLINT(bugprone-reserved-identifier) */
 #include <string.h>
 
@@ -36,6 +41,7 @@ static int find_plain(lua_State *L, const char *text, size_t len, size_t from,
   return 2;
 }
 
+/* A `^` at the start ties the pattern to the first place. */
 static int find_pattern(lua_State *L, const char *text, size_t len, size_t from,
                         const char *pattern, size_t pattern_len, bool find) {
   tw_match m;
@@ -78,7 +84,8 @@ typedef struct walk {
 } walk;
 
 /* Upvalues: the tw_lua, text, pattern, walk. An empty match at the end of the last one would
-   be the same place twice. */
+   be the same place twice. `^` is a character like others here: it would end the walk at once.
+ */
 static int next_match(lua_State *L) {
   size_t len, pattern_len;
   const char *text = lua_tolstring(L, lua_upvalueindex(2), &len);
@@ -168,6 +175,7 @@ static int check_replacement(lua_State *L) {
   return type;
 }
 
+/* An empty match right behind the one before is none: the character there goes on as it is. */
 static int gsub(lua_State *L) {
   size_t len, pattern_len;
   const char *at = luaL_checklstring(L, 1, &len), *last = NULL;

@@ -1,4 +1,8 @@
-/* upkeep.c: what a host does for a loaded script between events. */
+/* upkeep.c: what a host does for a loaded script between events.
+
+   What a script holds back and keeps is known to the Lua library alone. It gave C a hook for
+   each question (time.h), and has C know when its next timer is due: so a script without
+   timers costs one comparison, and no call into Lua. */
 #include "script/upkeep.h"
 
 #include "script/gate.h"

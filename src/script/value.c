@@ -1,4 +1,10 @@
 /// value.c: values of an event as Lua values, and paths in messages.
+///
+/// A table is made in one descent over the nodes, by recursion: the limit of depth bounds the C
+/// stack, and room on Lua's is asked for at every level. What raises for want of memory
+/// leaves nothing behind, as all that was made is Lua's.
+///
+/// Paths have a fixed size: telling what is wrong needs no memory.
 #include "script/value.h"
 
 #include <stdio.h>
