@@ -61,12 +61,16 @@ static int add_processor(lua_State *L) {
 static tw_status add_to(lua_State *L, tw_lua *lua, tw_router *router, const char *name,
                         int holds, tw_error *error) {
   tw_handle *child = tw_handle_test(L, lua, 3, TW_CLASS_ROUTER);
-  if (child) return tw_router_add_router(router, name, tw_router_ref(child->router), error);
   tw_handle *given = tw_handle_test(L, lua, 3, TW_CLASS_BACKEND);
   tw_backend *backend = given ? tw_backend_ref(given->backend) : NULL;
   tw_status status = TW_OK;
-  if (!given) status = tw_lua_backend_new(L, lua, 3, holds, &backend, error);
-  return status ? status : tw_router_add_backend(router, name, backend, error);
+  if (!child && !given) status = tw_lua_backend_new(L, lua, 3, holds, &backend, error);
+  if (status) return status;
+  lua_State *outer = tw_gate_into(lua->gate, L); /* one that is open opens what it gets */
+  if (child) status = tw_router_add_router(router, name, tw_router_ref(child->router), error);
+  else status = tw_router_add_backend(router, name, backend, error);
+  tw_gate_leave(lua->gate, outer);
+  return status;
 }
 
 /* add_backend(tree, name, router, backend or object) */

@@ -110,6 +110,22 @@ describe("a backend with send", function()
     assert.are.equal("close", calls[#calls])
   end)
 
+  it("is opened on the coroutine that adds it to an open router", function()
+    local router, opened_on = router_of(tw.backends.null()), nil
+    assert(router:send { name = "a" })
+    local late = {
+      open = function()
+        opened_on = coroutine.running()
+      end,
+      send = function() end,
+    }
+    local co = coroutine.create(function()
+      router:register_backend("late", late)
+    end)
+    assert(coroutine.resume(co))
+    assert.are.equal(co, opened_on)
+  end)
+
   it("may emit into its own router, but not without end", function()
     local router
     local count, refused = 0, nil
