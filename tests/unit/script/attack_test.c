@@ -5,10 +5,11 @@
      -- expect: any         it returns or fails
      -- expect: TEXT        it fails with a message that holds the text
 
-   However it ends, it ends soon, and the script goes on to route. */
+   However it ends, it ends soon, and the script goes on to route. Soon is told in processor
+   time, as the limits are: a busy machine makes nothing slower by that clock. */
 #include <glob.h>
+#include <time.h>
 
-#include "base/clock.h"
 #include "script/script.h"
 #include "script_case.h"
 #include "witness.h"
@@ -83,10 +84,10 @@ static unsigned attack(const char *path) {
   snprintf(name, sizeof name, "%.*s", (int)strcspn(base, "."), base);
   read_expected(path, expected, sizeof expected);
   tw_script *script = load(name);
-  uint64_t began = tw_clock_monotonic_ns();
+  clock_t began = clock();
   unsigned wrong = 0;
   send_named(script, "attack");
-  double seconds = (double)(tw_clock_monotonic_ns() - began) / 1e9;
+  double seconds = (double)(clock() - began) / CLOCKS_PER_SEC;
   if (!is_as_expected(expected) || seconds > 20) {
     print_error("%s: expected '%s', got '%s' after %.3f s\n", name, expected, seen.message,
                 seconds);
