@@ -28,6 +28,7 @@ static tw_status read_sync(const char *word, tw_file_sync *out, tw_error *error)
   return TW_OK;
 }
 
+/* Octal text, as for chmod, since a number in a Lua script would be read as decimal. */
 static tw_status read_mode(const char *text, mode_t *out, tw_error *error) {
   char *end;
   unsigned long mode = strtoul(text, &end, 8);
@@ -117,6 +118,8 @@ static tw_status file_send(void *self, tw_event *event, unsigned flags, tw_error
   return tw_line_writer_send(&((tw_file *)self)->writer, event, flags, error);
 }
 
+/* What could not be written was lost, which says more than that it could not be synced: of two
+   failures the first is told. The sync is done all the same, for what had been written. */
 static tw_status file_flush(void *self, uint64_t *lost, tw_error *error) {
   tw_file *file = self;
   tw_error unsynced;
@@ -127,6 +130,7 @@ static tw_status file_flush(void *self, uint64_t *lost, tw_error *error) {
   return status == TW_OK ? unsynced.code : status;
 }
 
+/* The file that would be opened now; the one that is open may have been moved away. */
 static bool file_writes_into(void *self, const struct stat *other) {
   tw_file *file = self;
   struct stat st;

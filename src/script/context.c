@@ -1,5 +1,10 @@
 /* Contexts and locators in Lua. A locator in Lua is any object with `get`; C asks it through
-   the coroutine that emits. */
+   the coroutine that emits.
+
+   Fields go in and come out as JSON text: the core keeps them so, and what Lua gets is a table
+   of its own, not a view. `pairs` walks over a copy of all entries in one string of Lua's: so
+   contexts may be entered and left meanwhile, and a loop that is broken off leaves nothing
+   to be freed. */
 #include "script/message.h"
 #include "script/object.h"
 

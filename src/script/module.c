@@ -1,7 +1,12 @@
 /* The Lua module: C functions in `tidewire.core`, Lua over them in `tidewire`.
 
    `tidewire` is made known before its Lua source runs, because parts of the library that
-   the source loads require it. */
+   the source loads require it. Its C functions are there before that, the Lua ones come with
+   it.
+
+   The library's sources are in `package.preload`, where `require` looks first: no file beside
+   a script can stand in for one of them. In a sandbox they run with globals of their own, which
+   a script cannot reach. */
 #include "script/module.h"
 
 #include "base/suggest.h"

@@ -72,6 +72,9 @@ static int emit(lua_State *L) {
 
 /* ------------------------------------------------- emit, in a router script */
 
+/* A router script has no tracker: what it emits enters its own tree at the root, at the time of
+   the state's clock, which a test may have set. Contexts are the emitting program's; here the
+   context is empty. */
 static bool write_event(tw_buffer *out, const char *name, const char *data, size_t len,
                         int64_t now, tw_error *error) {
   static const char start[] = "{\"name\":", time[] = ",\"timestamp\":\"",
