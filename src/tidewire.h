@@ -544,7 +544,8 @@ TW_API tw_status tw_get_tracker(const char *name, tw_tracker **out, tw_error *er
 typedef struct tw_engine tw_engine;
 
 /// What an engine tells. All may be NULL; all are called from the workers and from whoever
-/// emits or reloads, at the same time. They must not flush, reload or close the engine.
+/// emits or reloads, at the same time. They must not flush, reload or close the engine: it is
+/// refused with TW_EINVAL where it would wait for itself.
 typedef struct tw_engine_ops {
   void (*failed)(void *self, const tw_failure *failure); ///< as in tw_observer
   void (*dead)(void *self, const tw_failure *failure);   ///< as in tw_observer
@@ -615,9 +616,10 @@ TW_API tw_status tw_engine_flush(tw_engine *engine, int timeout_ms, uint64_t *re
 /// Replaces the script by what its files hold now, while events flow.
 ///
 /// The new generation is loaded beside the running one, rehearsed with the router's `tests`,
-/// and its backends are opened; shipped backends that are declared alike stay open. Then all
-/// workers change over, each between two events of its stream, and the old generation is
-/// closed. Calls at the same time are served by one reload, begun after the last of them.
+/// given what each worker keeps in `tidewire.state`, and its backends are opened; shipped
+/// backends that are declared alike stay open. Then all workers change over, each between two
+/// events of its stream, and the old generation is closed. Calls at the same time are served
+/// by one reload, begun after the last of them.
 /// @return TW_OK when the new generation runs. Otherwise the old one goes on; the message
 ///         says why, with `file:line`
 TW_API tw_status tw_engine_reload(tw_engine *engine, tw_error *error);

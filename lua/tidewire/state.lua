@@ -15,7 +15,7 @@ local misuse = declare.misuse
 local FIELDS = { "version", "init", "migrate", "loaded" }
 local TIMERS = "tidewire.timers"
 
-local declared = {} -- name -> { version, value, migrate, loaded }
+local declared = {} -- name -> { version, value, migrate, loaded, where }
 
 local function check(name, options)
   if type(name) ~= "string" or name == "" then
@@ -52,6 +52,7 @@ M.state = core.entry(function(name, options)
     value = value,
     migrate = options.migrate,
     loaded = options.loaded,
+    where = core.here(),
   }
   return value
 end)
@@ -85,12 +86,12 @@ local function migrated(name, own, old, version)
   if version == own.version then
     return old
   elseif not own.migrate then
-    local what = "state '%s' has version %s, the script declares %d and no migrate; add one, or choose a new name"
-    error(what:format(name, version, own.version), 0)
+    local what = "%sstate '%s' has version %s, the script declares %d and no migrate; add one, or choose a new name"
+    error(what:format(own.where, name, version, own.version), 0)
   end
   local value = own.migrate(old, version)
   if value ~= nil and type(value) ~= "table" then
-    error(("state '%s': migrate must give a table, not a %s"):format(name, type(value)), 0)
+    error(("%sstate '%s': migrate must give a table, not a %s"):format(own.where, name, type(value)), 0)
   end
   return value or old
 end

@@ -267,6 +267,8 @@ tw_status tw_engine_close(tw_engine *engine, int timeout_ms, uint64_t *remaining
   *remaining = 0;
   if (!tw_engine_is_ours(engine)) return fail_forked(error);
   if (tw_worker_is_here()) return tw_fail(error, TW_EINVAL, "a worker cannot close an engine");
+  if (tw_engine_is_reloading_here(engine))
+    return tw_fail(error, TW_EINVAL, "what a reload calls cannot close the engine");
   pthread_mutex_lock(&engine->closing);
   if (!engine->is_closed) tw_keeper_stop(engine->keeper);
   if (!engine->is_closed) status = close_now(engine, timeout_ms, remaining, error);

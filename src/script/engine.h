@@ -52,6 +52,8 @@ bool tw_engine_is_ours(const tw_engine *engine);
 /// Loads and opens the first generation, with the options that it and the host give.
 tw_status tw_engine_first(tw_engine *engine, tw_error *error);
 
+/// @return whether the calling thread reloads this engine: it is in one of its callbacks
+bool tw_engine_is_reloading_here(const tw_engine *engine);
 /// Goes back to the generation before when the new one fails too often in its trial.
 void tw_engine_check_failures(tw_engine *engine);
 

@@ -79,6 +79,12 @@ static int callable(lua_State *L) {
   return 1;
 }
 
+/* here() -> "file:line: " of the user's innermost function */
+static int here(lua_State *L) {
+  tw_lua_push_where(L);
+  return 1;
+}
+
 /* where(function) -> "file:line" */
 static int where(lua_State *L) {
   lua_Debug info;
@@ -127,7 +133,7 @@ static const tw_embedded *preload_all(lua_State *L, tw_lua *lua) {
 static void open_core(lua_State *L, tw_lua *lua) {
   static const luaL_Reg functions[] = {
       {"misuse", misuse}, {"suggest", suggest}, {"class", class_of}, {"callable", callable},
-      {"where", where},   {"entry", entry},     {NULL, NULL}};
+      {"where", where},   {"here", here},       {"entry", entry},    {NULL, NULL}};
   lua_newtable(L);
   tw_lua_setfuncs(L, lua, functions);
   tw_open_router(L, lua);

@@ -8,9 +8,14 @@
    into a new generation and then into the old one. */
 #include "script/engine.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/status.h"
+#include "script/change.h"
 #include "script/keeper.h"
+#include "script/upkeep.h"
 
 /* ------------------------------------------------------------------- build */
 
@@ -49,9 +54,36 @@ static tw_status load(tw_engine *engine, tw_snapshot *snapshot, tw_generation **
   return status;
 }
 
-/* Loaded, allowed, open; or nothing at all. */
-static tw_status build(tw_engine *engine, tw_snapshot *snapshot, tw_generation **out,
-                       tw_error *error) {
+static void add_worker(tw_engine *engine, unsigned number, tw_error *error) {
+  size_t len = strlen(error->message);
+  if (engine->worker_count > 1)
+    snprintf(error->message + len, sizeof error->message - len,
+             " (with the state of worker %u)", number);
+}
+
+static tw_status try_state(tw_worker *worker, tw_script *next, tw_error *error) {
+  tw_buffer state = {0};
+  tw_status status = tw_worker_export_state(worker, &state, error);
+  if (status == TW_OK) status = tw_script_import_state(next, state.data, state.len, error);
+  else tw_error_prefix(error, "what the running generation keeps cannot be handed over: ");
+  tw_script_release(next);
+  tw_buffer_fini(&state);
+  return status;
+}
+
+/* Whether each script takes over what its worker keeps at this time. */
+static tw_status try_states(tw_engine *engine, tw_generation *next, tw_error *error) {
+  tw_status status = TW_OK;
+  for (unsigned i = 0; i < engine->worker_count && status == TW_OK; i++) {
+    status = try_state(&engine->workers[i], next->scripts[i], error);
+    if (status) add_worker(engine, i + 1, error);
+  }
+  return status;
+}
+
+/* Loaded, allowed, able to go on with the state, open; or nothing at all. */
+static tw_status build(tw_engine *engine, tw_snapshot *snapshot, bool states,
+                       tw_generation **out, tw_error *error) {
   tw_engine_options next = {0};
   tw_status status = load(engine, snapshot, out, error);
   if (status) return status;
@@ -61,6 +93,7 @@ static tw_status build(tw_engine *engine, tw_snapshot *snapshot, tw_generation *
     if (status) tw_error_prefix(error, "%s: ", engine->path);
   }
   tw_engine_options_fini(&next);
+  if (status == TW_OK && states) status = try_states(engine, *out, error);
   if (status == TW_OK) status = tw_generation_open(*out, error);
   if (status == TW_OK) return TW_OK;
   tw_generation_free(*out, NULL);
@@ -103,10 +136,12 @@ static void keep(tw_snapshot **place, tw_snapshot *snapshot) {
   *place = snapshot;
 }
 
-/* What closing the old generation fails with, its observers are told. */
-static tw_status replace(tw_engine *engine, tw_snapshot *snapshot, tw_error *error) {
+/* What closing the old generation fails with, its observers are told.
+   @param states  whether state that cannot be taken over refuses it */
+static tw_status replace(tw_engine *engine, tw_snapshot *snapshot, bool states,
+                         tw_error *error) {
   tw_generation *next = NULL, *old = engine->generation;
-  tw_status status = build(engine, snapshot, &next, error);
+  tw_status status = build(engine, snapshot, states, &next, error);
   if (status) {
     atomic_fetch_add(&engine->refused, 1);
     return status;
@@ -128,7 +163,7 @@ static tw_status reload_now(tw_engine *engine, tw_error *error) {
   if (!engine->generation) return tw_fail(error, TW_ECLOSED, "the engine is closed");
   tw_snapshot *fresh = tw_snapshot_new();
   if (!fresh) return tw_no_memory(error);
-  tw_status status = replace(engine, fresh, error);
+  tw_status status = replace(engine, fresh, true, error);
   keep(&engine->seen, fresh);
   tw_keeper_refresh(engine->keeper);
   if (status == TW_OK && engine->options.watchdog_ns)
@@ -138,10 +173,18 @@ static tw_status reload_now(tw_engine *engine, tw_error *error) {
   return status;
 }
 
+/* Whose reload the thread is about. */
+static __thread const tw_engine *here;
+
+bool tw_engine_is_reloading_here(const tw_engine *engine) { return here == engine; }
+
 static void serve(tw_engine *engine) {
+  const tw_engine *outer = here;
+  here = engine;
   engine->served = atomic_load(&engine->asked);
   engine->outcome_error = (tw_error){0};
   engine->outcome = reload_now(engine, &engine->outcome_error);
+  here = outer;
 }
 
 tw_status tw_engine_reload(tw_engine *engine, tw_error *error) {
@@ -149,6 +192,8 @@ tw_status tw_engine_reload(tw_engine *engine, tw_error *error) {
     return tw_fail(error, TW_ECLOSED, "the engine's workers stayed in the parent process");
   if (tw_worker_is_here())
     return tw_fail(error, TW_EINVAL, "a worker cannot wait for its own replacement");
+  if (tw_engine_is_reloading_here(engine))
+    return tw_fail(error, TW_EINVAL, "what a reload calls cannot reload the same engine");
   uint64_t number = atomic_fetch_add(&engine->asked, 1) + 1;
   pthread_mutex_lock(&engine->reloading);
   if (engine->served < number) serve(engine);
@@ -190,7 +235,7 @@ static void undo(tw_engine *engine, uint64_t received, uint64_t failed) {
   unsigned long long bad = atomic_load(&engine->number);
   engine->previous = NULL;
   engine->trial_ends = 0;
-  if (replace(engine, back, &error)) {
+  if (replace(engine, back, false, &error)) { /* rather without its state than not at all */
     tw_fail(&why, error.code, "generation %llu fails too often, but cannot be undone: %s", bad,
             error.message);
   } else {
@@ -210,9 +255,11 @@ void tw_engine_check_failures(tw_engine *engine) {
     engine->trial_ends = 0;
   if (engine->trial_ends && engine->generation && engine->previous) {
     count(engine->generation, &received, &failed);
+    here = engine;
     if (received >= TRIAL_EVENTS &&
         (double)failed > engine->options.watchdog_errors * (double)received)
       undo(engine, received, failed);
+    here = NULL;
   }
   pthread_mutex_unlock(&engine->reloading);
 }

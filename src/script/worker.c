@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "core/inspect.h"
+#include "script/change.h"
 #include "script/upkeep.h"
 
 /* How a worker that ran dry waits for more before it flushes. */
@@ -21,7 +22,7 @@ static __thread const tw_worker *here;
 
 bool tw_worker_is_here(void) { return here != NULL; }
 
-static void wake(tw_worker *worker) {
+void tw_worker_wake(tw_worker *worker) {
   if (!worker->is_idle) return;
   worker->is_idle = false;
   pthread_cond_signal(&worker->filled);
@@ -86,7 +87,7 @@ tw_status tw_worker_push(tw_worker *worker, tw_cell *cell, tw_error *error) {
     worker->refused += cause != NULL;
   } else {
     worker->ring[worker->tail++ & (worker->room - 1)] = cell;
-    wake(worker);
+    tw_worker_wake(worker);
   }
   pthread_mutex_unlock(&worker->mutex);
   if (oldest) drop(worker, "oldest", oldest);
@@ -98,32 +99,6 @@ tw_status tw_worker_push(tw_worker *worker, tw_cell *cell, tw_error *error) {
 }
 
 /* -------------------------------------------------------------------- loop */
-
-static void tell_failure(tw_worker *worker, tw_status status, const tw_error *error) {
-  if (status && worker->ops.failed) worker->ops.failed(worker->ops.self, NULL, error);
-}
-
-/* What the old script keeps in tidewire.state, the new one gets. */
-static void hand_over(tw_worker *worker, tw_script *next) {
-  tw_buffer state = {0};
-  tw_error error = {0};
-  tell_failure(worker, tw_script_finish(worker->script, true, &error), &error);
-  tw_status status = tw_script_export_state(worker->script, &state, &error);
-  if (status == TW_OK) status = tw_script_import_state(next, state.data, state.len, &error);
-  tell_failure(worker, status, &error);
-  tw_buffer_fini(&state);
-  tw_script_release(worker->script);
-}
-
-static void change_script(tw_worker *worker) {
-  tw_script *next = worker->next;
-  pthread_mutex_unlock(&worker->mutex);
-  hand_over(worker, next);
-  pthread_mutex_lock(&worker->mutex);
-  worker->script = next;
-  worker->next = NULL;
-  pthread_cond_broadcast(&worker->progressed);
-}
 
 /* Takes the oldest events out, up to where the script changes. */
 static size_t take(tw_worker *worker, tw_cell *batch[TW_WORKER_BATCH]) {
@@ -221,8 +196,10 @@ static void rest(tw_worker *worker, unsigned *rounds) {
 static bool step(tw_worker *worker, unsigned *rounds) {
   tw_cell *batch[TW_WORKER_BATCH];
   size_t count;
-  if (worker->next && worker->head >= worker->change_at) {
-    change_script(worker);
+  if (worker->wanted) {
+    tw_worker_write_state(worker);
+  } else if (worker->next && worker->head >= worker->change_at) {
+    tw_worker_change_now(worker);
   } else if (worker->flushed < worker->flush_at && worker->head >= worker->flush_at) {
     flush(worker);
   } else if ((count = take(worker, batch))) {
@@ -244,7 +221,7 @@ static void *run(void *self) {
   while (step(worker, &rounds)) continue;
   pthread_mutex_unlock(&worker->mutex);
   tw_error error = {0};
-  tell_failure(worker, tw_script_finish(worker->script, false, &error), &error);
+  tw_worker_tell(worker, tw_script_finish(worker->script, false, &error), &error);
   tw_script_release(worker->script);
   pthread_mutex_lock(&worker->mutex);
   worker->is_done = true;
@@ -255,22 +232,10 @@ static void *run(void *self) {
 
 /* ---------------------------------------------------------------- requests */
 
-void tw_worker_change(tw_worker *worker, tw_script *script) {
-  worker->next = script;
-  worker->change_at = worker->tail;
-  wake(worker);
-}
-
-void tw_worker_await_change(tw_worker *worker) {
-  pthread_mutex_lock(&worker->mutex);
-  while (worker->next) pthread_cond_wait(&worker->progressed, &worker->mutex);
-  pthread_mutex_unlock(&worker->mutex);
-}
-
 uint64_t tw_worker_ask_flush(tw_worker *worker) {
   pthread_mutex_lock(&worker->mutex);
   uint64_t number = worker->flush_at = worker->tail;
-  wake(worker);
+  tw_worker_wake(worker);
   pthread_mutex_unlock(&worker->mutex);
   return number;
 }
@@ -308,7 +273,7 @@ tw_status tw_worker_await_flush(tw_worker *worker, uint64_t number, const struct
 void tw_worker_close(tw_worker *worker) {
   pthread_mutex_lock(&worker->mutex);
   worker->is_closed = true;
-  wake(worker);
+  tw_worker_wake(worker);
   pthread_cond_broadcast(&worker->emptied);
   pthread_mutex_unlock(&worker->mutex);
 }

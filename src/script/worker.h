@@ -6,6 +6,7 @@
 #ifndef TW_SCRIPT_WORKER_H
 #define TW_SCRIPT_WORKER_H
 
+#include "base/buffer.h"
 #include "script/cell.h"
 #include "script/engine_options.h"
 #include "script/script.h"
@@ -43,6 +44,9 @@ typedef struct tw_worker {
   bool is_done;      ///< the thread is about to end
   tw_script *next;   ///< to change to at `change_at`; NULL: none
   uint64_t change_at;
+  tw_buffer *wanted;       ///< where the script's state is to be written; NULL: not asked for
+  tw_status wanted_status; ///< of the last time it was
+  tw_error wanted_error;
   uint64_t flush_at, flushed; ///< asked for; reached
   tw_status flush_status;     ///< of the flush that reached `flushed`
   tw_error flush_error;
@@ -64,11 +68,10 @@ tw_status tw_worker_push(tw_worker *worker, tw_cell *cell, tw_error *error);
 /// @return whether the calling thread is a worker
 bool tw_worker_is_here(void);
 
-/* For the engine. */
-/// Asks for a change of script behind all events that have come. The mutex is held; the
-/// worker has changed when `next` is NULL again.
-void tw_worker_change(tw_worker *worker, tw_script *script);
-void tw_worker_await_change(tw_worker *worker);
+/// Has a worker that sleeps look again. The mutex is held.
+void tw_worker_wake(tw_worker *worker);
+
+/* For the engine; see also change.h. */
 /// Asks for a flush behind all events that have come. @return its number, to wait for
 uint64_t tw_worker_ask_flush(tw_worker *worker);
 /// @param end  NULL: without limit

@@ -255,7 +255,7 @@ function Timer:cancel() end
 ---@class tidewire.StateOptions
 ---@field version? integer  1 without one
 ---@field init? fun(): table  the first contents; an empty table without it
----@field migrate? fun(old: table, version: any): table?  makes the contents of another version ours
+---@field migrate? fun(old: table, version: any): table?  makes the contents of another version ours; a reload calls it twice: to try, and to change
 ---@field loaded? fun(value: table)  called when contents have been taken over
 
 ---@alias tidewire.SharedValue nil|boolean|number|string

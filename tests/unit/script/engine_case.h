@@ -9,6 +9,7 @@
 #include <stdint.h>
 /* cmocka.h needs those above. */
 #include <cmocka.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -107,6 +108,12 @@ static inline void flush(tw_engine *engine) {
   assert_int_equal(remaining, 0);
 }
 
+static inline tw_engine_stats stats_of(tw_engine *engine) {
+  tw_engine_stats stats;
+  tw_engine_get_stats(engine, &stats);
+  return stats;
+}
+
 /* The lines of the output file; the file is emptied. */
 static inline char *take_output(void) {
   FILE *file = fopen(path_of("out"), "r");
@@ -134,6 +141,36 @@ static inline void write_script(const char *body) {
   write_file("main.lua",
              HEAD "return tw.router { processors = { function(event) %s end }, " OUT " }", body,
              path_of("out"));
+}
+
+/* Sends events until one comes out as expected. */
+static inline void await_output(tw_engine *engine, const char *expected) {
+  bool found = false;
+  for (int i = 0; i < 2000 && !found; i++) {
+    send(engine, "{}");
+    flush(engine);
+    char *text = take_output();
+    found = strstr(text, expected) != NULL;
+    free(text);
+    usleep(5000);
+  }
+  if (!found) fail_msg("%s never came", expected);
+}
+
+static inline void write_in_place(const char *name, const char *text) {
+  FILE *file = fopen(path_of(name), "w");
+  assert_non_null(file);
+  fputs(text, file);
+  fclose(file);
+}
+
+static inline void write_main(const char *comment) {
+  write_file("main.lua",
+             HEAD
+             "%s\nlocal value = require 'value'\n"
+             "return tw.router { processors = { function(event) event.v = value end }, " OUT
+             " }",
+             comment, path_of("out"));
 }
 
 typedef struct emitter {
