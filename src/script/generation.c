@@ -57,6 +57,7 @@ tw_status tw_generation_open(tw_generation *generation, tw_error *error) {
     status = tw_router_open(tw_script_router(generation->scripts[i]), error);
     tw_script_release(generation->scripts[i]);
   }
+  tw_snapshot_complete(generation->snapshot);
   return status;
 }
 

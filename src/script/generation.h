@@ -28,7 +28,7 @@ typedef struct tw_generation_plan {
 /// @param[out] out  owned; nothing is left behind on failure
 tw_status tw_generation_load(const tw_generation_plan *plan, tw_generation **out,
                              tw_error *error);
-/// Opens the backends. On failure the generation is only to be freed.
+/// Opens the backends; no file is read any more. On failure the generation is only to be freed.
 tw_status tw_generation_open(tw_generation *generation, tw_error *error);
 /// Flushes and closes what no other generation uses, and frees it. NULL is allowed.
 /// @return what closing said first

@@ -9,6 +9,9 @@
 #include <lauxlib.h>
 #include <string.h>
 
+/* The place of the searcher of Lua files among Lua's. */
+enum { LUA_FILES = 2 };
+
 int tw_search_load(lua_State *L, const tw_source *source) {
   const char *text = source->text, *end = text + source->len;
   if (source->len >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) text += 3;
@@ -54,9 +57,26 @@ static const char *push_candidate(lua_State *L, const char *name, const char **l
   return path;
 }
 
+/* A file that comes later might be newer than the others. */
+static int refuse_late(lua_State *L) {
+  return luaL_error(L,
+                    "module '%s' was not required while the script was loaded, and no file is "
+                    "read later: require it at the top of the script, or outside of functions",
+                    lua_tostring(L, 1));
+}
+
+/* Whether modules are searched that are no files of Lua. */
+static bool has_more_searchers(lua_State *L) {
+  lua_getfield(L, lua_upvalueindex(1), "searchers");
+  bool has_more = lua_istable(L, -1) && lua_rawgeti(L, -1, LUA_FILES + 1) != LUA_TNIL;
+  lua_settop(L, 4);
+  return has_more;
+}
+
 /* searcher(name); upvalues: the table `package`, the snapshot */
 static int search(lua_State *L) {
   const char *path;
+  bool is_late = false;
   tw_snapshot *snapshot = lua_touserdata(L, lua_upvalueindex(2));
   lua_settop(L, 1);
   const char *name = luaL_gsub(L, luaL_checkstring(L, 1), ".", "/");
@@ -69,11 +89,12 @@ static int search(lua_State *L) {
     tw_status status = tw_snapshot_read(snapshot, path, &source, NULL);
     if (status == TW_OK) return push_loader(L, source);
     if (status == TW_ENOMEM) return luaL_error(L, "out of memory");
+    is_late = is_late || status == TW_ECLOSED;
     lua_pushfstring(L, "%s\n\tno file '%s'", lua_tostring(L, 4), path);
     lua_replace(L, 4);
     lua_settop(L, 4);
   }
-  return 1;
+  return is_late && !has_more_searchers(L) ? refuse_late(L) : 1;
 }
 
 /* Modules beside the script come first. */
@@ -88,9 +109,6 @@ static void set_path(lua_State *L, const char *script) {
   lua_setfield(L, -3, "path");
   lua_pop(L, 3);
 }
-
-/* The place of the searcher of Lua files among Lua's. */
-enum { LUA_FILES = 2 };
 
 void tw_search_setup(lua_State *L, const char *script, tw_snapshot *snapshot) {
   set_path(L, script);

@@ -2,7 +2,10 @@
    where it is until the snapshot goes, so that readers hold no lock.
 
    A file is known again by its place, size and times, taken from the open file before it is
-   read: a change while it is being read shows too. */
+   read: a change while it is being read shows too. The system's clock for these times stands
+   still for some milliseconds, and another one may keep those of a network's files. So one that
+   had changed shortly before it was read may change again without a trace, and is compared by
+   its text. */
 #include "script/snapshot.h"
 
 #include <errno.h>
@@ -11,22 +14,28 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/status.h"
+
+/* As long as a file counts as changed just now. */
+enum { FRESH_SECONDS = 2 };
 
 typedef struct file {
   struct file *next;
   tw_source source;
   tw_buffer text;
   struct stat info;
+  bool is_fresh; /* it had changed shortly before */
 } file;
 
 struct tw_snapshot {
   atomic_uint refs;
   pthread_mutex_t mutex;
-  file *files; /* guarded */
+  file *files;      /* guarded, as is the next */
+  bool is_complete; /* nothing is read any more */
 };
 
 tw_snapshot *tw_snapshot_new(void) {
@@ -77,12 +86,24 @@ static tw_status read_all(int fd, tw_buffer *out, tw_error *error) {
   return got < 0 ? fail(error) : TW_OK;
 }
 
+/* A pipe or a device might never end. */
+static tw_status read_open(int fd, file *out, tw_error *error) {
+  struct timespec now;
+  if (fstat(fd, &out->info)) return fail(error);
+  errno = EISDIR;
+  if (S_ISDIR(out->info.st_mode)) return fail(error);
+  if (!S_ISREG(out->info.st_mode)) return tw_fail(error, TW_EIO, "Not a regular file");
+  clock_gettime(CLOCK_REALTIME, &now);
+  out->is_fresh = out->info.st_ctim.tv_sec + FRESH_SECONDS >= now.tv_sec;
+  return read_all(fd, &out->text, error);
+}
+
 static tw_status read_file(const char *path, file *out, tw_error *error) {
   out->source.path = tw_strdup(path);
   if (!out->source.path) return tw_no_memory(error);
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return fail(error);
-  tw_status status = fstat(fd, &out->info) ? fail(error) : read_all(fd, &out->text, error);
+  tw_status status = read_open(fd, out, error);
   close(fd);
   out->source.text = out->text.data;
   out->source.len = out->text.len;
@@ -115,10 +136,18 @@ tw_status tw_snapshot_read(tw_snapshot *snapshot, const char *path, const tw_sou
   *out = NULL;
   pthread_mutex_lock(&snapshot->mutex);
   const file *known = find(snapshot, path);
+  tw_status status = TW_OK;
   if (known) *out = &known->source;
-  tw_status status = known ? TW_OK : add(snapshot, path, out, error);
+  else if (snapshot->is_complete) status = tw_fail(error, TW_ECLOSED, "was not read in time");
+  else status = add(snapshot, path, out, error);
   pthread_mutex_unlock(&snapshot->mutex);
   return status;
+}
+
+void tw_snapshot_complete(tw_snapshot *snapshot) {
+  pthread_mutex_lock(&snapshot->mutex);
+  snapshot->is_complete = true;
+  pthread_mutex_unlock(&snapshot->mutex);
 }
 
 /* ----------------------------------------------------------------- compare */
@@ -127,13 +156,25 @@ static bool is_same_time(const struct timespec *a, const struct timespec *b) {
   return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
+static bool has_same_text(const file *known) {
+  file now = {0};
+  tw_error ignored;
+  bool is_same = read_file(known->source.path, &now, &ignored) == TW_OK &&
+                 now.text.len == known->text.len &&
+                 (!now.text.len || memcmp(now.text.data, known->text.data, now.text.len) == 0);
+  tw_buffer_fini(&now.text);
+  tw_free((char *)now.source.path);
+  return is_same;
+}
+
 static bool is_unchanged(const file *known) {
   struct stat now;
   const struct stat *then = &known->info;
   return stat(known->source.path, &now) == 0 && now.st_dev == then->st_dev &&
          now.st_ino == then->st_ino && now.st_size == then->st_size &&
          is_same_time(&now.st_mtim, &then->st_mtim) &&
-         is_same_time(&now.st_ctim, &then->st_ctim);
+         is_same_time(&now.st_ctim, &then->st_ctim) &&
+         (!known->is_fresh || has_same_text(known));
 }
 
 bool tw_snapshot_is_current(tw_snapshot *snapshot) {

@@ -23,9 +23,12 @@ tw_snapshot *tw_snapshot_ref(tw_snapshot *snapshot);
 void tw_snapshot_unref(tw_snapshot *snapshot);
 
 /// @param[out] out  borrowed; NULL on failure
-/// @return TW_OK; TW_EIO, with the system's reason alone as the message; TW_ENOMEM
+/// @return TW_OK; TW_EIO, with the system's reason alone as the message; TW_ECLOSED when it
+///         was not read before the snapshot was complete; TW_ENOMEM
 tw_status tw_snapshot_read(tw_snapshot *snapshot, const char *path, const tw_source **out,
                            tw_error *error);
+/// From now on only what was read is there.
+void tw_snapshot_complete(tw_snapshot *snapshot);
 /// @return whether no file of it has been changed, replaced or removed since it was read
 bool tw_snapshot_is_current(tw_snapshot *snapshot);
 /// Visits the paths; `visit` must not use the snapshot.
