@@ -1,5 +1,5 @@
 #!/bin/sh
-# The benchmarks: run.sh BUILD_FOLDER [job|emit|growth|parts ...]. All by default.
+# The benchmarks: run.sh BUILD_FOLDER [job|emit|growth|parts|reload ...]. All by default.
 # Figures are ratios within one run; absolute times of a shared machine mean little.
 set -eu
 build=$1; shift
@@ -57,10 +57,15 @@ parts() {
   done
 }
 
-[ $# -gt 0 ] || set -- job emit growth parts
+reload() {
+  echo "# reload: ${BENCH_RELOADS:-1000} reloads under full load, 2 workers, 2 threads that send"
+  "$build/tests/bench/bench_reload_bench" "$here" "${BENCH_RELOADS:-1000}"
+}
+
+[ $# -gt 0 ] || set -- job emit growth parts reload
 for part in "$@"; do
   case $part in
-    job | emit | growth | parts) "$part" ;;
-    *) echo "bench: unknown part '$part': job, emit, growth, parts" >&2; exit 64 ;;
+    job | emit | growth | parts | reload) "$part" ;;
+    *) echo "bench: unknown part '$part': job, emit, growth, parts, reload" >&2; exit 64 ;;
   esac
 done
