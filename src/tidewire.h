@@ -413,10 +413,10 @@ TW_API tw_status tw_router_visit(tw_router *router, tw_visit_fn visit, void *sel
 
 /// A failure while an event was routed. All pointers are borrowed for the call.
 typedef struct tw_failure {
-  const char *where; ///< "processor", "route", "backend" or "timer"
+  const char *where; ///< "processor", "route", "backend", "timer", "close" or "state"
   const char *path;  ///< the router's or backend's path, "" for the root
-  const char *name;  ///< the processor's or timer's name; NULL otherwise
-  tw_event *event;   ///< NULL when a flush or a timer failed
+  const char *name;  ///< of the processor, timer or function; NULL otherwise
+  tw_event *event;   ///< NULL when it was not about an event, such as a flush or a timer
   uint64_t events;   ///< how many events are concerned
   const tw_error *error;
 } tw_failure;
@@ -540,12 +540,22 @@ TW_API tw_status tw_get_tracker(const char *name, tw_tracker **out, tw_error *er
 /// Every event is processed by exactly one. Any thread may use an engine.
 ///
 /// After a fork the workers are the parent's alone: in the child every call but
-/// tw_engine_unref fails with TW_ECLOSED, and that frees nothing.
+/// tw_engine_unref fails with TW_ECLOSED, and that frees nothing. The child may make an engine
+/// of its own.
 typedef struct tw_engine tw_engine;
 
-/// What an engine tells. All may be NULL; all are called from the workers and from whoever
-/// emits or reloads, at the same time. They must not flush, reload or close the engine: it is
-/// refused with TW_EINVAL where it would wait for itself.
+/// Something of the host's that the engine's scripts may name: `tw.backends.host "name"`,
+/// `tw.processors.host "name"`. Set either `backend` or `processor`; a backend and a processor
+/// may have the same name.
+typedef struct tw_offer {
+  const char *name;        ///< copied
+  tw_backend *backend;     ///< the engine takes a reference of its own
+  tw_processor *processor; ///< likewise
+} tw_offer;
+
+/// What an engine tells, and what it offers. All may be NULL; all functions are called from
+/// the workers and from whoever emits or reloads, at the same time. They must not flush,
+/// reload or close the engine: it is refused with TW_EINVAL where it would wait for itself.
 typedef struct tw_engine_ops {
   void (*failed)(void *self, const tw_failure *failure); ///< as in tw_observer
   void (*dead)(void *self, const tw_failure *failure);   ///< as in tw_observer
@@ -556,6 +566,11 @@ typedef struct tw_engine_ops {
   /// @param error  NULL when it is the new one; otherwise why it is not
   void (*reloaded)(void *self, uint64_t generation, const tw_error *error);
   void (*free)(void *self);
+  /// A list that ends with an offer without a name, copied. All workers and generations share
+  /// each thing in it: a backend is opened when the first generation that names it starts, and
+  /// closed when the last one has ended. Without TW_SERIAL the workers call it at the same
+  /// time.
+  const tw_offer *offers;
 } tw_engine_ops;
 
 /// Loads a script and starts the workers.
@@ -624,6 +639,7 @@ TW_API tw_status tw_engine_flush(tw_engine *engine, int timeout_ms, uint64_t *re
 ///         says why, with `file:line`
 TW_API tw_status tw_engine_reload(tw_engine *engine, tw_error *error);
 
+/// At any moment `processed + dropped + waiting` is how many events were sent.
 typedef struct tw_engine_stats {
   uint64_t generation; ///< that runs now
   uint64_t reloads;    ///< that succeeded

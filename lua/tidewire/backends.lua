@@ -14,6 +14,12 @@ for _, kind in ipairs(KINDS) do
   end)
 end
 
+--- A backend of the program that runs the script.
+M.host = core.entry(function(name)
+  declare.named("backends.host", name)
+  return core.host_backend(name)
+end)
+
 return setmetatable(M, {
   __index = function(_, kind)
     local nearest = type(kind) == "string" and core.suggest(kind, KINDS)

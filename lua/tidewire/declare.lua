@@ -68,7 +68,9 @@ end
 --- What an entry of a list of processors declares for its failures: itself, or the processor
 -- that it wraps, whichever lets less through; nil when neither does.
 function M.on_error_of(entry)
-  if type(entry) ~= "table" then
+  if core.class(entry) == "processor" then
+    return core.on_error(entry)
+  elseif type(entry) ~= "table" then
     return nil
   end
   local own, inner = entry.on_error, M.on_error_of(rawget(entry, 1))
@@ -93,6 +95,13 @@ end
 function M.optional(where, value, wanted)
   if value ~= nil and type(value) ~= wanted then
     misuse("%s must be a %s, not %s", where, wanted, M.describe(value))
+  end
+end
+
+--- Raises unless `name` is a text.
+function M.named(where, name)
+  if type(name) ~= "string" or name:find "%z" then
+    misuse('%s: write the name of what the host offers, as in %s "name", not %s', where, where, M.describe(name))
   end
 end
 

@@ -63,8 +63,8 @@ local function add_processor(self, entry, where)
   if type(entry) == "table" then
     check_entry(where, entry)
     name, on_error = entry.name or type(f) == "table" and f.name, declare.on_error_of(entry)
-    if core.class(f) == "processor" and (name or on_error) then
-      misuse("%s: a shipped filter has no other name or on_error; what it fails on, it drops", where)
+    if core.class(f) == "processor" and (entry.name or entry.on_error) then
+      misuse("%s: a processor in C has the name and on_error that it was made with, and no other", where)
     elseif entry.on_error == "pass" and on_error ~= "pass" then
       misuse('%s: on_error = "pass" would undo the "%s" of the processor in it', where, on_error)
     end

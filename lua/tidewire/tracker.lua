@@ -42,16 +42,36 @@ end
 --- The name under which the engine of a script stands.
 local ENGINE = "engine"
 
+--- What the script may name. Workers are threads of their own, on which no function of this
+-- Lua state can run.
+local function check_offers(offers)
+  declare.optional("tracker: host_backends", offers, "table")
+  for _, name in ipairs(declare.sorted_keys(offers or {})) do
+    local where, class_ = ("tracker: host_backends.%s"):format(tostring(name)), core.class(offers[name])
+    if type(name) ~= "string" then
+      misuse("%s has no name; write name = backend", where)
+    elseif class_ ~= "backend" then
+      misuse(
+        "%s is %s; it must be one of tidewire.backends: workers run on threads of their own, where "
+          .. "functions of this Lua state cannot be called. A backend in Lua is written in the script",
+        where,
+        describe(offers[name])
+      )
+    end
+  end
+end
+
 local function scripted(declared)
-  local known = { "script", "context_locator" }
-  declare.fields("tracker", declared, table.move(ENGINE_OPTIONS, 1, #ENGINE_OPTIONS, 3, known))
+  local known = { "script", "context_locator", "host_backends" }
+  declare.fields("tracker", declared, table.move(ENGINE_OPTIONS, 1, #ENGINE_OPTIONS, 4, known))
   declare.optional("tracker: script", declared.script, "string")
+  check_offers(declared.host_backends)
   check_locator(declared.context_locator)
   local options = {}
   for _, name in ipairs(ENGINE_OPTIONS) do
     options[name] = declared[name]
   end
-  local engine = tree.must(core.new_engine(declared.script, options))
+  local engine = tree.must(core.new_engine(declared.script, options, declared.host_backends or {}))
   local self = tree.must(core.new_tracker(declared.context_locator))
   return tree.build(self, "tracker", { backends = { [ENGINE] = engine } })
 end

@@ -70,7 +70,8 @@ static tw_status new_engine(const char *path, const char *options, size_t len,
   engine->forks = atomic_load(&forks);
   engine->worker_count = workers;
   if (ops) engine->ops = *ops;
-  engine->ops.free = NULL; /* the caller's until the engine is there */
+  engine->ops.offers = NULL; /* the list is the caller's, */
+  engine->ops.free = NULL;   /* and so is `self` until the engine is there */
   engine->self = self;
   if (engine->ops.failed) engine->observer.failed = observe_failed;
   if (engine->ops.dead) engine->observer.dead = observe_dead;
@@ -95,7 +96,7 @@ static tw_status start_workers(tw_engine *engine, tw_error *error) {
 
 /* How many workers there will be is known only when the script was loaded once. */
 static tw_status count_workers(const char *path, const char *options, size_t len,
-                               unsigned *workers, tw_error *error) {
+                               const tw_host *host, unsigned *workers, tw_error *error) {
   tw_script *script;
   char *own = NULL;
   size_t own_len;
@@ -104,7 +105,8 @@ static tw_status count_workers(const char *path, const char *options, size_t len
   if (!options) options = "{}", len = 2;
   *workers = 0;
   tw_status status = tw_engine_sandbox_read(options, len, &sandbox, error);
-  if (status == TW_OK) status = tw_script_load_with(path, &sandbox.script, &script, error);
+  const tw_script_setup setup = {.host = host, .options = &sandbox.script};
+  if (status == TW_OK) status = tw_script_load_as(path, &setup, &script, error);
   tw_engine_sandbox_fini(&sandbox);
   if (status) return status;
   status = tw_script_engine_options(script, &own, &own_len, error);
@@ -124,6 +126,7 @@ static void free_engine(tw_engine *engine) {
   tw_snapshot_unref(engine->previous);
   tw_engine_options_fini(&engine->options);
   tw_pool_fini(&engine->pool);
+  tw_host_free(engine->host);
   tw_cells_fini(&engine->cells);
   pthread_mutex_destroy(&engine->closing);
   pthread_mutex_destroy(&engine->reloading);
@@ -138,10 +141,14 @@ tw_status tw_engine_new(const char *script, const char *options, size_t len,
                         tw_error *error) {
   unsigned workers;
   tw_engine *engine = NULL;
+  tw_host *host;
   *out = NULL;
-  tw_status status = count_workers(script, options, len, &workers, error);
+  tw_status status = tw_host_new(ops ? ops->offers : NULL, &host, error);
+  if (status == TW_OK) status = count_workers(script, options, len, host, &workers, error);
   if (status == TW_OK)
     status = new_engine(script, options, len, ops, self, workers, &engine, error);
+  if (engine) engine->host = host;
+  else tw_host_free(host);
   if (status == TW_OK) status = tw_engine_first(engine, error);
   if (status == TW_OK) status = start_workers(engine, error);
   if (status == TW_OK && (engine->options.watch || engine->options.watchdog_ns))

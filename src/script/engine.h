@@ -23,6 +23,7 @@ struct tw_engine {
   tw_observer observer; ///< of the scripts, from the ops
   tw_engine_options options;
   tw_pool pool;
+  tw_host *host; ///< what it offers to the scripts
   tw_cells cells;
   tw_keeper *keeper; ///< NULL: nothing is watched
   atomic_uint turn;  ///< of events without a key

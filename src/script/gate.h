@@ -26,14 +26,15 @@ typedef struct tw_gate {
   int trackers;           ///< name -> tracker that is registered from here,
   int classes;            ///< metatables of object.h, by class
   lua_Integer last_key;
-  tw_router *root;        ///< of a router script, borrowed; NULL while it loads
-  bool is_script;         ///< emit goes to `root`
-  bool is_rehearsal;      ///< every backend is made one in memory
-  uint64_t generation;    ///< of a script, for events; 0: none
-  struct tw_share *share; ///< where a script's shipped backends come from, borrowed; NULL
-  bool has_floor;         ///< see tw_gate_lay_floor
-  tw_buffer traceback;    ///< of the last error
-  tw_error locate_error;  ///< why a locator in Lua gave no context
+  tw_router *root;            ///< of a router script, borrowed; NULL while it loads
+  bool is_script;             ///< emit goes to `root`
+  bool is_rehearsal;          ///< every backend is made one in memory
+  uint64_t generation;        ///< of a script, for events; 0: none
+  const struct tw_host *host; ///< what a script's host offers, borrowed; NULL
+  struct tw_share *share;     ///< where a script's shipped backends come from, borrowed; NULL
+  bool has_floor;             ///< see tw_gate_lay_floor
+  tw_buffer traceback;        ///< of the last error
+  tw_error locate_error;      ///< why a locator in Lua gave no context
 } tw_gate;
 
 /// Makes the gate of a state, before any other object with a finalizer. May raise.

@@ -11,6 +11,7 @@ static tw_status rehearse(const tw_generation_plan *plan, tw_error *error) {
   tw_script *script;
   tw_script_setup setup = {.snapshot = plan->snapshot,
                            .generation = plan->number,
+                           .host = plan->host,
                            .is_rehearsal = true,
                            .options = plan->options};
   tw_status status = tw_script_load_as(plan->path, &setup, &script, error);
@@ -22,6 +23,7 @@ static tw_status rehearse(const tw_generation_plan *plan, tw_error *error) {
 
 static tw_status load_one(const tw_generation_plan *plan, tw_script **out, tw_error *error) {
   tw_script_setup setup = {.pool = plan->pool,
+                           .host = plan->host,
                            .snapshot = plan->snapshot,
                            .generation = plan->number,
                            .options = plan->options};

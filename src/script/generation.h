@@ -18,6 +18,7 @@ typedef struct tw_generation_plan {
   uint64_t number;
   unsigned count;
   tw_pool *pool;
+  const tw_host *host;
   const tw_script_options *options; ///< of its states
   tw_snapshot *snapshot;            ///< empty: the files are read; or of an earlier generation
   const tw_observer *observer;      ///< NULL: nobody. Outlives the generation, as does `self`

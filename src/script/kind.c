@@ -1,5 +1,7 @@
-/* The shipped kinds of backends and processors, as objects of Lua. */
+/* Backends and processors in C, of the shipped kinds and of the host, as objects of Lua. */
 #include "core/processor.h"
+#include "core/split.h"
+#include "script/host.h"
 #include "script/message.h"
 #include "script/object.h"
 #include "script/pool.h"
@@ -28,17 +30,63 @@ static int new_backend(lua_State *L) {
   return 1;
 }
 
+/* ------------------------------------------------------------- of the host */
+
+/* host_backend(name) -> backend; a rehearsal only checks the name */
+static int host_backend(lua_State *L) {
+  tw_lua *lua = tw_lua_self(L);
+  const char *name = luaL_checkstring(L, 1);
+  tw_handle *handle = tw_handle_new(L, lua, TW_CLASS_BACKEND);
+  tw_error error = {0};
+  tw_status status = tw_host_backend(lua->gate->host, name, &handle->backend, &error);
+  if (status == TW_OK && lua->gate->is_rehearsal) {
+    tw_backend_unref(handle->backend);
+    status = tw_backend_new_kind("memory", NULL, 0, &handle->backend, &error);
+  }
+  return status ? tw_lua_misuse(L, "%s", error.message) : 1;
+}
+
+/* host_processor(name) -> processor */
+static int host_processor(lua_State *L) {
+  tw_lua *lua = tw_lua_self(L);
+  const char *name = luaL_checkstring(L, 1);
+  tw_handle *handle = tw_handle_new(L, lua, TW_CLASS_PROCESSOR);
+  tw_error error = {0};
+  if (tw_host_processor(lua->gate->host, name, &handle->processor, &error))
+    return tw_lua_misuse(L, "%s", error.message);
+  return 1;
+}
+
 /* ---------------------------------------------------------------- engines */
 
-/* engine(script, options) -> a backend that sends into it, or nil, message, code */
+/* Pushes the list of what the table at `index` offers: name -> backend. The names are the
+   table's, which stays on the stack. */
+static const tw_offer *push_offers(lua_State *L, tw_lua *lua, int index) {
+  size_t count = 0;
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) count++;
+  tw_offer *offers = lua_newuserdatauv(L, (count + 1) * sizeof *offers, 0);
+  memset(offers, 0, (count + 1) * sizeof *offers);
+  tw_offer *next = offers;
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+    const char *name = tw_lua_check_name(L, lua_gettop(L) - 1);
+    tw_handle *handle = tw_handle_check(L, lua, -1, TW_CLASS_BACKEND, name);
+    *next++ = (tw_offer){.name = name, .backend = handle->backend};
+  }
+  return offers;
+}
+
+/* engine(script, options, backends it may name) -> a backend that sends into it, or nil,
+   message, code */
 static int new_engine(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
   const char *script = luaL_checkstring(L, 1);
+  luaL_checktype(L, 3, LUA_TTABLE);
+  const tw_engine_ops ops = {.offers = push_offers(L, lua, 3)};
   tw_handle *handle = tw_handle_new(L, lua, TW_CLASS_BACKEND);
   tw_error error = {0};
   size_t len;
   const char *options = tw_lua_check_json(L, lua, 2, "tracker", &len);
-  tw_status status = tw_engine_new(script, options, len, NULL, NULL, &handle->engine, &error);
+  tw_status status = tw_engine_new(script, options, len, &ops, NULL, &handle->engine, &error);
   if (status == TW_OK) status = tw_engine_backend(handle->engine, &handle->backend, &error);
   if (status == TW_OK) return 1;
   tw_engine_unref(handle->engine);
@@ -98,8 +146,37 @@ static int free_processor(lua_State *L) {
   return 0;
 }
 
-/* processor(event), as a function in Lua is called: nothing, or false to drop. A shipped
-   kind never splits. */
+/* -------------------------------------------------------------- processor */
+
+/* Leaves the pieces as tidewire.split gives them, each an event that Lua owns. */
+static int push_pieces(lua_State *L) {
+  tw_lua *lua = tw_lua_self(L);
+  const tw_split *split = lua_touserdata(L, 1);
+  tw_error error = {0};
+  lua_createtable(L, (int)split->count, 0);
+  tw_lua_push_mark(L, lua, TW_MARK_SPLIT);
+  lua_setmetatable(L, -2);
+  for (uint32_t i = 0; i < split->count; i++) {
+    if (tw_view_push_copy(L, lua, &split->pieces[i], &error))
+      return luaL_error(L, "%s", error.message);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+/* @return what it decided, and nothing but that */
+static tw_verdict decide(const tw_processor *processor, tw_event *event, tw_split *split,
+                         tw_error *error) {
+  tw_verdict verdict = processor->ops.process(processor->self, event, split, error);
+  if (verdict == TW_SPLIT && split->is_short) {
+    tw_no_memory(error);
+    return TW_FAIL;
+  }
+  return verdict > TW_FAIL ? TW_FAIL : verdict;
+}
+
+/* processor(event), as a function in Lua is called: nothing, false to drop, or a list. No call
+   raises while there are pieces. */
 static int call_processor(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
   tw_handle *self = tw_handle_check(L, lua, 1, TW_CLASS_PROCESSOR, "self");
@@ -107,15 +184,31 @@ static int call_processor(lua_State *L) {
   tw_event *event = tw_view_get(L, lua, 2, &ref);
   if (!event || ref != event->root)
     return tw_lua_misuse(L, "event must be an event, not %s", tw_lua_describe(L, 2));
-  tw_error error = {0};
-  const tw_processor *processor = self->processor;
-  switch (processor->ops.process(processor->self, event, NULL, &error)) {
-    case TW_PASS:
-    case TW_SPLIT: return 0;
+  tw_error error;
+  tw_error_clear(&error);
+  tw_split split = {.whole = event};
+  tw_lua_pushfunction(L, lua, push_pieces);
+  tw_verdict verdict = decide(self->processor, event, &split, &error);
+  lua_pushlightuserdata(L, &split);
+  bool is_wrong = verdict == TW_SPLIT && lua_pcall(L, 1, 1, 0) != LUA_OK;
+  tw_split_fini(&split);
+  if (is_wrong) return lua_error(L);
+  switch (verdict) {
+    case TW_PASS: return 0;
+    case TW_SPLIT: return 1;
     case TW_DROP: lua_pushboolean(L, 0); return 1;
     case TW_FAIL: break;
   }
+  tw_error_complete(&error, TW_EINVAL, "the processor");
   return luaL_error(L, "%s", error.message);
+}
+
+/* on_error(processor) -> "pass", "drop" or "dead_letter" */
+static int processor_on_error(lua_State *L) {
+  static const char *const words[] = {"pass", "drop", "dead_letter"};
+  tw_handle *self = tw_handle_check(L, tw_lua_self(L), 1, TW_CLASS_PROCESSOR, "processor");
+  lua_pushstring(L, words[self->processor->on_error]);
+  return 1;
 }
 
 /* ---------------------------------------------------------------- backend */
@@ -190,9 +283,15 @@ static int memory_events(lua_State *L) {
 }
 
 void tw_open_kind(lua_State *L, tw_lua *lua) {
-  static const luaL_Reg functions[] = {
-      {"new_backend", new_backend}, {"new_processor", new_processor}, {"rehearsal", rehearsal},
-      {"new_engine", new_engine},   {"reload", reload_engine},        {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"new_backend", new_backend},
+                                       {"new_processor", new_processor},
+                                       {"host_backend", host_backend},
+                                       {"host_processor", host_processor},
+                                       {"rehearsal", rehearsal},
+                                       {"on_error", processor_on_error},
+                                       {"new_engine", new_engine},
+                                       {"reload", reload_engine},
+                                       {NULL, NULL}};
   static const luaL_Reg backend[] = {{"stats", backend_stats},
                                      {"count", memory_count},
                                      {"get", memory_get},

@@ -41,6 +41,7 @@ static tw_status load(tw_engine *engine, tw_snapshot *snapshot, tw_generation **
                              .number = atomic_load(&engine->number) + 1,
                              .count = engine->worker_count,
                              .pool = &engine->pool,
+                             .host = engine->host,
                              .snapshot = snapshot,
                              .observer = observed ? &engine->observer : NULL,
                              .self = engine};

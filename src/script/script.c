@@ -42,6 +42,7 @@ static int prepare(lua_State *L) {
   script->gate = tw_module_open(L, true);
   script->gate->is_script = true;
   script->gate->share = script->setup.pool ? &script->share : NULL;
+  script->gate->host = script->setup.host;
   script->gate->generation = script->setup.generation;
   script->gate->is_rehearsal = script->setup.is_rehearsal;
   return 0;

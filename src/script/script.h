@@ -2,6 +2,7 @@
 #ifndef TW_SCRIPT_SCRIPT_H
 #define TW_SCRIPT_SCRIPT_H
 
+#include "script/host.h"
 #include "script/pool.h"
 #include "script/snapshot.h"
 
@@ -33,6 +34,7 @@ typedef struct tw_script_setup {
   tw_pool *pool;         ///< of its shipped backends, borrowed; NULL: they are its own
   tw_snapshot *snapshot; ///< of its files, a reference is taken; NULL: one of its own
   uint64_t generation;   ///< what `event.generation` is; 0: none
+  const tw_host *host;   ///< what it may name, borrowed as long as it lives; NULL: nothing
   bool is_rehearsal;     ///< every backend is one in memory, for tw_script_rehearse
   const tw_script_options *options; ///< borrowed while it loads; NULL: the defaults
 } tw_script_setup;

@@ -48,6 +48,12 @@ good.lua: ok
     assert.is_nil(folder:read "out/archive.ndjson")
   end)
 
+  it("says_that_there_is_no_host_to_offer_anything", function()
+    local got = check("host.lua", 'local tw = require "tidewire"\nlocal db = tw.backends.host "orders"')
+    assert.equal(78, got.status)
+    assert.matches('host.lua:2: backends.host "orders": no host offers anything here', got.err, 1, true)
+  end)
+
   it("says_nothing_when_quiet", function()
     folder:write("good.lua", command.copy)
     local got = folder:tidewire "check --quiet good.lua"

@@ -119,6 +119,11 @@ function processors.allowlist(names) end
 ---@return tidewire.Processor
 function processors.regex_filter(options) end
 
+--- A processor of the program that runs the script, by the name it offers it under.
+---@param name string
+---@return tidewire.Processor
+function processors.host(name) end
+
 --- Lets a share of the events through, at random or by key.
 ---@param options tidewire.SampleOptions
 ---@return tidewire.LibraryProcessor

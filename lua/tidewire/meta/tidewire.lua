@@ -142,6 +142,7 @@ local Router = Tree
 
 ---@class tidewire.TrackerDeclaration
 ---@field script? string  a router script, run by workers; then only these fields are allowed, and context_locator
+---@field host_backends? table<string, tidewire.Backend>  that the script may name with `tw.backends.host`
 ---@field workers? integer
 ---@field partition_by? string  path of the key whose events keep their order
 ---@field queue? integer  events that wait at a worker
@@ -423,6 +424,10 @@ M.backends = {}
 ---@param options tidewire.FileOptions
 ---@return tidewire.Backend
 function M.backends.file(options) end
+--- A backend of the program that runs the script, by the name it offers it under.
+---@param name string
+---@return tidewire.Backend
+function M.backends.host(name) end
 --- Keeps events in memory, for tests.
 ---@param options? tidewire.MemoryOptions
 ---@return tidewire.Backend

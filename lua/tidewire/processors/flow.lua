@@ -22,11 +22,7 @@ function M.function_of(processor)
   return first and core.callable(first) and first or processor
 end
 
---- The filters in C fail closed.
 function M.on_error_of(processor)
-  if core.class(M.function_of(processor)) == "processor" then
-    return "drop"
-  end
   return declare.on_error_of(processor) or "pass"
 end
 

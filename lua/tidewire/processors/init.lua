@@ -6,6 +6,7 @@ return {
   chain = require "tidewire.processors.chain",
   decode_json = require "tidewire.processors.decode_json",
   dedup = require "tidewire.processors.dedup",
+  host = require "tidewire.processors.host",
   redact = require "tidewire.processors.redact",
   regex_filter = require "tidewire.processors.regex_filter",
   remove = require "tidewire.processors.remove",
