@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs BUILD_FOLDER into a temporary prefix and uses it: hosts in C through pkg-config and
-# find_package (shared and static), a Lua program, the command, and the README's examples.
+# find_package (shared and static), hosts in C++, Lua and Python, the command, and the README's
+# examples.
 set -eu
 build=$(cd "$1" && pwd)
 here=$(cd "$(dirname "$0")" && pwd)
@@ -49,7 +50,21 @@ if command -v c++ >/dev/null; then
   c++ -x c++ -std=c++11 -Wall -Wextra -Wpedantic -Werror -o "$work/host++" "$here/host.c" \
     $(pkg-config --cflags --libs tidewire)
   LD_LIBRARY_PATH=$lib "$work/host++"
+  # shellcheck disable=SC2046
+  c++ -std=c++11 -Wall -Wextra -Wpedantic -Werror -o "$work/cpp_host" \
+    "$here/../embedding/cpp_host.cpp" $(pkg-config --cflags --libs tidewire) -pthread
+  LD_LIBRARY_PATH=$lib "$work/cpp_host"
 fi
+
+echo "install: hosts whose scripts are edited while they run"
+# shellcheck disable=SC2046
+cc -Wall -Werror -o "$work/order_service" "$here/../../scripts/order-service.c" \
+  $(pkg-config --cflags --libs tidewire) -pthread
+LD_LIBRARY_PATH=$lib python3 -B "$here/../embedding/order_service_test.py" "$work/order_service"
+LUA_CPATH="$(dirname "$module")/?.so;;" python3 -B "$here/../embedding/shop_test.py"
+
+echo "install: a host in Python"
+python3 -B "$here/../embedding/python_host.py" "$lib/libtidewire.so"
 
 echo "install: a static host through pkg-config"
 mkdir "$work/static"
