@@ -6,18 +6,21 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
+
+#include "base/lane.h"
 
 struct tw_backend {
   tw_backend_ops ops;
   void *self;
   bool serial;
   atomic_bool is_open;
-  atomic_uint_fast64_t accepted, refused, lost;
+  atomic_uint_fast64_t accepted; ///< under the mutex
+  atomic_uint_fast64_t refused, lost;
   atomic_size_t refs;
   const tw_backend_kind *kind; ///< NULL: made with tw_backend_new
   pthread_mutex_t mutex;
-  size_t uses; ///< guarded by `mutex`
+  size_t uses;            ///< guarded by `mutex`
+  tw_lane sent[TW_LANES]; ///< accepted without the mutex
 };
 
 static bool init_mutex(pthread_mutex_t *mutex) {
@@ -150,10 +153,6 @@ static tw_status send_now(tw_backend *backend, tw_event *event, unsigned flags,
   return backend->ops.send(backend->self, event, flags, error);
 }
 
-static void count(atomic_uint_fast64_t *counter) {
-  atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
-}
-
 /* Under the mutex nobody else writes `accepted`: no bus needs to be locked. */
 static tw_status send_serially(tw_backend *backend, tw_event *event, unsigned flags,
                                tw_error *error) {
@@ -165,7 +164,7 @@ static tw_status send_serially(tw_backend *backend, tw_event *event, unsigned fl
                           memory_order_relaxed);
     leave(backend);
   }
-  if (status != TW_OK) count(&backend->refused);
+  if (status != TW_OK) tw_lane_add(&backend->refused);
   return status;
 }
 
@@ -173,7 +172,7 @@ tw_status tw_backend_send(tw_backend *backend, tw_event *event, unsigned flags,
                           tw_error *error) {
   if (backend->serial) return send_serially(backend, event, flags, error);
   tw_status status = send_now(backend, event, flags, error);
-  count(status == TW_OK ? &backend->accepted : &backend->refused);
+  tw_lane_add(status == TW_OK ? &backend->sent[tw_lane_here()].count : &backend->refused);
   return status;
 }
 
@@ -181,6 +180,8 @@ void tw_backend_get_stats(const tw_backend *backend, tw_backend_stats *out) {
   const tw_backend_kind *kind = backend->kind;
   uint64_t lost = atomic_load_explicit(&backend->lost, memory_order_relaxed);
   uint64_t accepted = atomic_load_explicit(&backend->accepted, memory_order_relaxed);
+  for (unsigned i = 0; i < TW_LANES; i++)
+    accepted += atomic_load_explicit(&backend->sent[i].count, memory_order_relaxed);
   out->sent = accepted > lost ? accepted - lost : 0;
   out->failed = atomic_load_explicit(&backend->refused, memory_order_relaxed) + lost;
   out->duplicate = kind && kind->duplicates ? kind->duplicates(backend->self) : 0;

@@ -115,12 +115,13 @@ static tw_status emit(tw_tracker *tracker, tw_scratch *scratch, const char *name
 /* A callback may let go of the last other reference. */
 tw_status tw_emit(tw_tracker *tracker, const char *name, const char *data, size_t len,
                   tw_error *error) {
-  tw_scratch *scratch = tw_scratch_lease(tracker);
+  unsigned lane = tw_lane_here();
+  tw_scratch *scratch = tw_scratch_lease(tracker, lane);
   if (!scratch) return tw_no_memory(error);
-  tw_tracker_ref(tracker);
+  tw_tracker_enter(tracker, lane);
   tw_status status = emit(tracker, scratch, name, data ? data : "{}", data ? len : 2, error);
-  tw_scratch_return(tracker, scratch);
-  tw_tracker_unref(tracker);
+  tw_scratch_return(tracker, lane, scratch);
+  tw_tracker_leave(tracker, lane);
   return status;
 }
 
@@ -141,13 +142,14 @@ tw_status tw_vemitf(tw_tracker *tracker, tw_error *error, const char *name, cons
                     va_list args) {
   const char *text = NULL;
   size_t len = 0;
-  tw_scratch *scratch = tw_scratch_lease(tracker);
+  unsigned lane = tw_lane_here();
+  tw_scratch *scratch = tw_scratch_lease(tracker, lane);
   if (!scratch) return tw_no_memory(error);
-  tw_tracker_ref(tracker);
+  tw_tracker_enter(tracker, lane);
   tw_status status = pack(scratch, format, args, &text, &len, error);
   if (status == TW_OK) status = emit(tracker, scratch, name, text, len, error);
-  tw_scratch_return(tracker, scratch);
-  tw_tracker_unref(tracker);
+  tw_scratch_return(tracker, lane, scratch);
+  tw_tracker_leave(tracker, lane);
   return status;
 }
 

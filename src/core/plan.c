@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* More than ever can leave, so that `left` is not zero before the plan is replaced. */
-#define BIAS (INT64_C(1) << 62)
+#define BIAS (UINT64_C(1) << 62)
 
 static int find_slot(const tw_router *router) {
   for (int i = 0; i < TW_PLAN_SLOTS; i++) {
@@ -44,7 +44,8 @@ tw_status tw_plan_new(tw_router *router, bool is_open, tw_plan **out, tw_error *
   size_t pointers = is_open ? router->processor_count + router->port_count : 0;
   tw_plan *plan = tw_calloc(1, sizeof *plan + pointers * sizeof(void *));
   if (!plan) return tw_no_memory(error);
-  atomic_init(&plan->left, BIAS);
+  atomic_init(&plan->lanes, TW_LANES);
+  for (unsigned i = 0; i < TW_LANES; i++) atomic_init(&plan->left[i].count, BIAS);
   atomic_init(&plan->holds, is_open ? 0 : 2); /* itself, and being the current era */
   plan->era = is_open ? NULL : plan;
   plan->router = router;
@@ -72,11 +73,28 @@ void tw_plan_discard(tw_plan *plan) {
 
 void tw_plan_install(tw_plan *plan) {
   plan->router->current = plan;
-  atomic_store(&plan->router->gate, plan->slot);
+  for (unsigned i = 0; i < TW_LANES; i++)
+    atomic_store(&plan->router->lanes[i].gate, plan->slot);
 }
 
-/* The exchange of the gate is the moment of the change: who entered before it is inside the
-   old plan and was counted, who enters after it is inside the new one. */
+/* The exchange of a lane's gate is the moment of the change there: who entered before it is
+   inside the old plan and was counted, who enters after it is inside the new one. */
+static uint64_t swap_gates(tw_router *router, uint8_t slot, uint64_t entered[TW_LANES]) {
+  uint64_t all = 0;
+  for (unsigned i = 0; i < TW_LANES; i++) {
+    entered[i] = atomic_exchange(&router->lanes[i].gate, slot) / TW_GATE_ONE;
+    all += entered[i];
+  }
+  return all;
+}
+
+uint64_t tw_plan_entered(const tw_router *router) {
+  uint64_t all = 0;
+  for (unsigned i = 0; i < TW_LANES; i++)
+    all += atomic_load(&router->lanes[i].gate) / TW_GATE_ONE;
+  return all;
+}
+
 void tw_plan_swap(tw_plan *plan, tw_change *change) {
   tw_router *router = plan->router;
   tw_plan *old = router->current;
@@ -90,13 +108,14 @@ void tw_plan_swap(tw_plan *plan, tw_change *change) {
     atomic_fetch_add(&plan->holds, 1);
   }
   router->current = plan;
-  change->entered = atomic_exchange(&router->gate, plan->slot) / TW_GATE_ONE;
-  if (old->is_open) router->received += change->entered;
+  uint64_t entered = swap_gates(router, plan->slot, change->entered);
+  if (old->is_open) router->received += entered;
 }
 
 void tw_plan_remove(tw_router *router, tw_change *change) {
-  uint64_t entered = atomic_load(&router->gate) / TW_GATE_ONE;
-  *change = (tw_change){router->current, entered, router->current->era};
+  *change = (tw_change){.old = router->current, .era = router->current->era};
+  for (unsigned i = 0; i < TW_LANES; i++)
+    change->entered[i] = atomic_load(&router->lanes[i].gate) / TW_GATE_ONE;
 }
 
 /* --------------------------------------------------------------------- end */
@@ -115,7 +134,7 @@ static void drop_era(tw_plan *era, const tw_way *way, tw_closing *closing) {
 
 /* The slot is given back under the lock, as changes look for a free one; what is called
    from here may be the host's, so that it runs without. */
-void tw_plan_end(tw_plan *plan, const tw_way *way, tw_closing *closing) {
+static void end_plan(tw_plan *plan, const tw_way *way, tw_closing *closing) {
   tw_plan *era = plan->era;
   tw_topology_lock();
   plan->router->slots[plan->slot] = NULL;
@@ -125,11 +144,18 @@ void tw_plan_end(tw_plan *plan, const tw_way *way, tw_closing *closing) {
   drop_era(era, way, closing);
 }
 
+void tw_plan_end_lane(tw_plan *plan, const tw_way *way, tw_closing *closing) {
+  if (atomic_fetch_sub(&plan->lanes, 1) == 1) end_plan(plan, way, closing);
+}
+
+/* The plan is there until its last lane has ended, which no lane does before its turn here. */
 void tw_change_finish(const tw_change *change, const tw_way *way, tw_closing *closing) {
-  if (!change->old) return;
-  int64_t outstanding = BIAS + (int64_t)change->entered;
-  if (atomic_fetch_sub(&change->old->left, outstanding) == outstanding) {
-    tw_plan_end(change->old, way, closing);
+  tw_plan *old = change->old;
+  if (!old) return;
+  for (unsigned i = 0; i < TW_LANES; i++) {
+    uint64_t outstanding = BIAS + change->entered[i];
+    if (atomic_fetch_sub(&old->left[i].count, outstanding) == outstanding)
+      tw_plan_end_lane(old, way, closing);
   }
   drop_era(change->era, way, closing);
 }

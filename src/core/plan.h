@@ -3,7 +3,7 @@
 /// An event *enters* the router's current plan and *leaves* it again; a plan that was
 /// replaced is freed by whoever leaves it last.
 ///
-/// The router's `gate` is one word: the current plan's slot in the low byte, above it how
+/// A `gate` of the router is one word: the current plan's slot in the low byte, above it how
 /// many have entered that plan. Entering is one atomic addition, which counts and tells the
 /// slot at the same moment, so that no plan is freed between finding and holding it. Leaving
 /// is one atomic addition to the plan's `left`. Replacing the plan exchanges the gate, which
@@ -11,6 +11,10 @@
 /// `left` starts with a bias that goes at the same time: it is zero exactly when the plan is
 /// replaced and empty. However many events flow, those inside one plan leave it in time: a
 /// change is never put off by later events.
+///
+/// All of this is there once for each lane (lane.h), and an event leaves by the lane where it
+/// entered. The lanes of a router change one after the other; a plan ends when it is empty
+/// in all of them.
 ///
 /// An *era* is the plans from one closed plan to before the next: the router's time from
 /// being closed through being open. What is to happen after its last event (closing the
@@ -25,8 +29,8 @@
 #define TW_GATE_SLOT ((uint64_t)TW_PLAN_SLOTS - 1)
 
 struct tw_plan {
-  atomic_int_fast64_t left; ///< written by each event: on a cache line of its own
-  char pad[56];
+  tw_lane left[TW_LANES]; ///< written by each event
+  atomic_uint lanes;      ///< that are not both replaced and empty
   tw_router *router;
   bool is_open; ///< lets events in; a closed plan has nothing else
   uint8_t slot;
@@ -45,7 +49,7 @@ struct tw_plan {
 /// A plan that was replaced, and its era when that is over.
 typedef struct tw_change {
   tw_plan *old; ///< NULL: nothing was replaced
-  uint64_t entered;
+  uint64_t entered[TW_LANES];
   tw_plan *era; ///< NULL: it goes on
 } tw_change;
 
@@ -54,6 +58,8 @@ typedef struct tw_change {
 tw_status tw_plan_new(tw_router *router, bool is_open, tw_plan **out, tw_error *error);
 /// Frees a plan that was never current. Under the lock.
 void tw_plan_discard(tw_plan *plan);
+/// @return how many events have entered the current plan
+uint64_t tw_plan_entered(const tw_router *router);
 /// Makes the first plan of a new router current.
 void tw_plan_install(tw_plan *plan);
 /// Makes a plan current; a closed one begins an era. Under the lock, without which
@@ -64,17 +70,19 @@ void tw_plan_remove(tw_router *router, tw_change *change);
 /// Ends the old plan when all have left it, or else the last to leave will.
 /// @param way, closing  for tw_tree_release, when this call ends the era; may be NULL
 void tw_change_finish(const tw_change *change, const tw_way *way, tw_closing *closing);
-/// Follows a plan's last leaver.
-void tw_plan_end(tw_plan *plan, const tw_way *way, tw_closing *closing);
+/// Follows the last that left a plan by one of its lanes.
+void tw_plan_end_lane(tw_plan *plan, const tw_way *way, tw_closing *closing);
 
-static inline tw_plan *tw_plan_enter(tw_router *router) {
-  uint64_t gate = atomic_fetch_add_explicit(&router->gate, TW_GATE_ONE, memory_order_acquire);
+static inline tw_plan *tw_plan_enter(tw_router *router, unsigned lane) {
+  uint64_t gate =
+      atomic_fetch_add_explicit(&router->lanes[lane].gate, TW_GATE_ONE, memory_order_acquire);
   return router->slots[gate & TW_GATE_SLOT];
 }
 
-static inline void tw_plan_leave(tw_plan *plan) {
-  if (atomic_fetch_add_explicit(&plan->left, 1, memory_order_acq_rel) == -1) {
-    tw_plan_end(plan, NULL, NULL);
+static inline void tw_plan_leave(tw_plan *plan, unsigned lane) {
+  if (atomic_fetch_add_explicit(&plan->left[lane].count, 1, memory_order_acq_rel) ==
+      UINT64_MAX) {
+    tw_plan_end_lane(plan, NULL, NULL);
   }
 }
 

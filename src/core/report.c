@@ -15,7 +15,7 @@ void tw_router_report(tw_router *router, const char *where, const char *name,
   tw_watcher *watcher = watcher_of(router);
   tw_way way = {.name = "", .router = router, .watcher = watcher};
   tw_failure failure = {.where = where, .name = name, .error = error};
-  atomic_fetch_add_explicit(&router->failed, 1, memory_order_relaxed);
+  tw_lane_add(&router->lanes[tw_lane_here()].failed);
   tw_tell(&way, NULL, &failure);
   if (watcher) tw_shared_unref(&watcher->shared);
 }

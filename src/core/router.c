@@ -357,13 +357,15 @@ tw_status tw_router_get(tw_router *router, const char *name, tw_backend **backen
 
 void tw_router_get_stats(const tw_router *router, tw_router_stats *out) {
   tw_topology_lock();
-  out->received = router->received;
-  if (router->current->is_open) out->received += atomic_load(&router->gate) / TW_GATE_ONE;
+  *out = (tw_router_stats){.received = router->received};
+  if (router->current->is_open) out->received += tw_plan_entered(router);
   tw_topology_unlock();
-  out->dropped = atomic_load(&router->dropped);
-  out->unrouted = atomic_load(&router->unrouted);
-  out->failed = atomic_load(&router->failed);
-  out->dead = atomic_load(&router->dead);
+  for (const tw_router_lane *lane = router->lanes; lane < router->lanes + TW_LANES; lane++) {
+    out->dropped += atomic_load(&lane->dropped);
+    out->unrouted += atomic_load(&lane->unrouted);
+    out->failed += atomic_load(&lane->failed);
+    out->dead += atomic_load(&lane->dead);
+  }
 }
 
 static tw_processor *processor_at(tw_router *router, size_t index) {

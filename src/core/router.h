@@ -13,8 +13,7 @@
 #ifndef TW_CORE_ROUTER_H
 #define TW_CORE_ROUTER_H
 
-#include <stdatomic.h>
-
+#include "base/lane.h"
 #include "core/backend.h"
 #include "core/inspect.h"
 #include "core/processor.h"
@@ -49,11 +48,17 @@ typedef struct tw_watcher {
 /// Plans that may be alive at once: one is current, the others wait for events to leave.
 #define TW_PLAN_SLOTS 256
 
-struct tw_router {
+/// What each event writes.
+typedef struct tw_router_lane {
   atomic_uint_fast64_t gate; ///< see plan.h
+  atomic_uint_fast64_t dropped, unrouted, failed, dead;
+  char pad[TW_LANE_SIZE - 5 * sizeof(atomic_uint_fast64_t)];
+} tw_router_lane;
+
+struct tw_router {
+  tw_router_lane lanes[TW_LANES];
   tw_plan *slots[TW_PLAN_SLOTS];
   atomic_size_t refs;
-  atomic_uint_fast64_t dropped, unrouted, failed, dead;
   atomic_uint_fast64_t told; ///< failures that the default observer has seen
 
   /* All below is guarded by the topology lock. */

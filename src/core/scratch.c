@@ -1,5 +1,6 @@
-/* Free scratches wait in a few places of the tracker; taking and returning one is an atomic
-   exchange with such a place, so that threads never wait for each other. */
+/* Free scratches wait in the lanes of the tracker, one in each; taking and returning one is
+   an atomic exchange with such a place, so that threads never wait for each other. The
+   caller's own lane is tried first: that scratch is in its processor's cache. */
 #include "core/tracker.h"
 
 /* A scratch that grew beyond this for one big event does not stay so big. */
@@ -19,24 +20,30 @@ void tw_scratch_free(tw_scratch *scratch) {
   tw_free(scratch);
 }
 
-tw_scratch *tw_scratch_lease(tw_tracker *tracker) {
-  for (size_t i = 0; i < TW_SCRATCHES; i++) {
-    tw_scratch *found = atomic_load_explicit(&tracker->scratches[i], memory_order_relaxed);
+static _Atomic(tw_scratch *) *place(tw_tracker *tracker, unsigned lane) {
+  return &tracker->lanes[lane % TW_LANES].scratch;
+}
+
+tw_scratch *tw_scratch_lease(tw_tracker *tracker, unsigned lane) {
+  for (unsigned i = 0; i < TW_LANES; i++) {
+    _Atomic(tw_scratch *) *at = place(tracker, lane + i);
+    tw_scratch *found = atomic_load_explicit(at, memory_order_relaxed);
     if (!found) continue;
-    found = atomic_exchange_explicit(&tracker->scratches[i], NULL, memory_order_acquire);
+    found = atomic_exchange_explicit(at, NULL, memory_order_acquire);
     if (found) return found;
   }
   return new_scratch();
 }
 
-void tw_scratch_return(tw_tracker *tracker, tw_scratch *scratch) {
+void tw_scratch_return(tw_tracker *tracker, unsigned lane, tw_scratch *scratch) {
   tw_store_reset(&scratch->store);
   scratch->text.len = 0;
   if (scratch->text.cap > KEEP) tw_buffer_fini(&scratch->text);
-  for (size_t i = 0; i < TW_SCRATCHES; i++) {
+  for (unsigned i = 0; i < TW_LANES; i++) {
+    _Atomic(tw_scratch *) *at = place(tracker, lane + i);
     tw_scratch *empty = NULL;
-    if (atomic_load_explicit(&tracker->scratches[i], memory_order_relaxed)) continue;
-    if (atomic_compare_exchange_strong(&tracker->scratches[i], &empty, scratch)) return;
+    if (atomic_load_explicit(at, memory_order_relaxed)) continue;
+    if (atomic_compare_exchange_strong(at, &empty, scratch)) return;
   }
   tw_scratch_free(scratch);
 }

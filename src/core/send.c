@@ -13,13 +13,11 @@
 typedef struct passage {
   tw_way way;
   const tw_plan *plan;
-  unsigned flags;
+  unsigned flags, lane;
   uint64_t *reached; ///< see tw_router_deliver
 } passage;
 
-static void count(atomic_uint_fast64_t *counter) {
-  atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
-}
+static tw_router_lane *counters(const passage *p) { return &p->way.router->lanes[p->lane]; }
 
 /* Observers get a copy: their edits go nowhere. */
 static void tell(const passage *p, const char *where, const char *name, const char *port,
@@ -49,11 +47,12 @@ static void send_to_backend(const passage *p, const tw_port *port, const tw_even
 }
 
 static void send_to_router(const passage *up, const tw_port *port, const tw_event *event) {
-  tw_plan *plan = tw_plan_enter(port->child);
+  tw_plan *plan = tw_plan_enter(port->child, up->lane);
   passage p = {.way = {&up->way, port->name, port->child,
                        plan->watcher ? plan->watcher : up->way.watcher},
                .plan = plan,
                .flags = up->flags,
+               .lane = up->lane,
                .reached = up->reached};
   tw_event copy = tw_event_fork(event);
   if (plan->is_open) {
@@ -64,7 +63,7 @@ static void send_to_router(const passage *up, const tw_port *port, const tw_even
     tell(up, "backend", NULL, port->name, event, &error);
   }
   tw_event_end(&copy);
-  tw_plan_leave(plan);
+  tw_plan_leave(plan, p.lane);
 }
 
 /* ------------------------------------------------------------------- route */
@@ -72,7 +71,7 @@ static void send_to_router(const passage *up, const tw_port *port, const tw_even
 static void fail_route(const passage *p, const tw_event *event, tw_status status,
                        tw_error *error) {
   tw_error_complete(error, status, "the route");
-  count(&p->way.router->failed);
+  tw_lane_add(&counters(p)->failed);
   tell(p, "route", NULL, NULL, event, error);
 }
 
@@ -99,7 +98,7 @@ static bool choose(const passage *p, const tw_event *event, tw_port_set *set) {
     fail_route(p, event, targets.unknown, &complaint);
     return targets.chosen > 0;
   }
-  if (!targets.chosen) count(&p->way.router->unrouted);
+  if (!targets.chosen) tw_lane_add(&counters(p)->unrouted);
   return true;
 }
 
@@ -108,7 +107,7 @@ static void deliver(const passage *p, const tw_event *event) {
   tw_port_set set;
   set.words = NULL;
   bool is_chosen = plan->route && choose(p, event, &set);
-  if (!plan->port_count && !plan->route) count(&p->way.router->unrouted);
+  if (!plan->port_count && !plan->route) tw_lane_add(&counters(p)->unrouted);
   for (size_t i = 0; i < plan->port_count; i++) {
     const tw_port *port = plan->ports[i];
     if (is_chosen && !tw_port_set_has(&set, i)) continue;
@@ -123,9 +122,8 @@ static void deliver(const passage *p, const tw_event *event) {
    @return whether it goes on */
 static bool recover(const passage *p, const tw_processor *processor, tw_event *event,
                     tw_error *error) {
-  tw_router *router = p->way.router;
   tw_error_complete(error, TW_EINVAL, "the processor");
-  count(&router->failed);
+  tw_lane_add(&counters(p)->failed);
   tell(p, "processor", processor->name, NULL, event, error);
   switch (processor->on_error) {
     case TW_ON_ERROR_PASS: return true;
@@ -137,18 +135,18 @@ static bool recover(const passage *p, const tw_processor *processor, tw_event *e
                             .events = 1,
                             .error = error};
       if (!tw_tell_dead(&p->way, &failure)) break;
-      count(&router->dead);
+      tw_lane_add(&counters(p)->dead);
       return false;
     }
   }
-  count(&router->dropped);
+  tw_lane_add(&counters(p)->dropped);
   return false;
 }
 
 /* Sends the pieces on. A piece that gets no id would pass for another one later. */
 static void spread(const passage *p, const tw_processor *processor, tw_split *split,
                    tw_event *whole, size_t from) {
-  if (!split->count) count(&p->way.router->dropped);
+  if (!split->count) tw_lane_add(&counters(p)->dropped);
   for (uint32_t i = 0; i < split->count; i++) {
     tw_error error;
     tw_error_clear(&error);
@@ -177,7 +175,7 @@ static bool apply(const passage *p, size_t index, tw_event *event) {
   }
   switch (verdict) {
     case TW_PASS: goes_on = true; break;
-    case TW_DROP: count(&p->way.router->dropped); break;
+    case TW_DROP: tw_lane_add(&counters(p)->dropped); break;
     case TW_SPLIT: spread(p, processor, &split, &saved, index + 1); break;
     case TW_FAIL:
       tw_split_fini(&split);
@@ -203,9 +201,10 @@ static void pass(const passage *p, tw_event *event, size_t from) {
 tw_status tw_router_deliver(tw_router *router, const tw_event *event, unsigned flags,
                             uint64_t *reached, tw_error *error) {
   *reached = 0;
-  tw_plan *plan = tw_plan_enter(router);
+  unsigned lane = tw_lane_here();
+  tw_plan *plan = tw_plan_enter(router, lane);
   if (!plan->is_open) {
-    tw_plan_leave(plan);
+    tw_plan_leave(plan, lane);
     return tw_fail(error, TW_ECLOSED, "the router is not open");
   }
   tw_event *spare = NULL;
@@ -213,11 +212,12 @@ tw_status tw_router_deliver(tw_router *router, const tw_event *event, unsigned f
   passage p = {.way = {NULL, "", router, plan->watcher},
                .plan = plan,
                .flags = flags,
+               .lane = lane,
                .reached = reached};
   tw_event copy = tw_event_fork(event);
   pass(&p, &copy, 0);
   tw_event_end(&copy);
-  tw_plan_leave(plan);
+  tw_plan_leave(plan, lane);
   tw_event_free(spare);
   return TW_OK;
 }

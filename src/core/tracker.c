@@ -5,11 +5,14 @@
 
 #include <string.h>
 
+/* More than there can be emits. */
+#define BIAS (UINT64_C(1) << 62)
+
 /* The router may outlive the tracker in somebody else's tree, but what the tracker opened is
    closed with it. */
 static void free_tracker(tw_tracker *tracker) {
-  for (size_t i = 0; i < TW_SCRATCHES; i++) {
-    tw_scratch_free(atomic_load(&tracker->scratches[i]));
+  for (unsigned i = 0; i < TW_LANES; i++) {
+    tw_scratch_free(atomic_load(&tracker->lanes[i].scratch));
   }
   if (tracker->router) tw_router_close(tracker->router, NULL);
   tw_router_unref(tracker->router);
@@ -27,6 +30,8 @@ tw_status tw_tracker_new(tw_locator *locator, tw_tracker **out, tw_error *error)
     return tw_no_memory(error);
   }
   atomic_init(&tracker->refs, 1);
+  atomic_init(&tracker->in_use, TW_LANES);
+  for (unsigned i = 0; i < TW_LANES; i++) atomic_init(&tracker->lanes[i].emits, BIAS);
   tracker->locator = locator;
   tw_tracker_set_limits(tracker, NULL);
   if (!locator) status = tw_locator_new_thread_local(&tracker->locator, error);
@@ -41,8 +46,21 @@ tw_tracker *tw_tracker_ref(tw_tracker *tracker) {
   return tracker;
 }
 
+static void end_lane(tw_tracker *tracker) {
+  if (atomic_fetch_sub(&tracker->in_use, 1) == 1) free_tracker(tracker);
+}
+
+void tw_tracker_leave(tw_tracker *tracker, unsigned lane) {
+  if (atomic_fetch_sub_explicit(&tracker->lanes[lane].emits, 1, memory_order_acq_rel) == 1)
+    end_lane(tracker);
+}
+
+/* The last reference takes the bias off each lane, so that `emits` is zero exactly when the
+   lane's last emit is over; whoever ends the last lane frees the tracker. */
 void tw_tracker_unref(tw_tracker *tracker) {
-  if (tracker && atomic_fetch_sub(&tracker->refs, 1) == 1) free_tracker(tracker);
+  if (!tracker || atomic_fetch_sub(&tracker->refs, 1) != 1) return;
+  for (unsigned i = 0; i < TW_LANES; i++)
+    if (atomic_fetch_sub(&tracker->lanes[i].emits, BIAS) == BIAS) end_lane(tracker);
 }
 
 tw_router *tw_tracker_router(tw_tracker *tracker) { return tracker->router; }
