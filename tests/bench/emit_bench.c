@@ -1,6 +1,5 @@
 /* What an emit costs, and an added branch of the tree: events with two contexts of 5 fields
-   and data of 5 fields, sent from 1, 2, 4 and 8 threads. CPU time per event. */
-#include <pthread.h>
+   and data of 5 fields. CPU time per event; threads_bench.c is about several threads. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,12 +44,6 @@ static double cpu_seconds(void) {
   return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-static double wall_seconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
 static void add_null(tw_router *router, const char *name) {
   static const tw_backend_ops ops = {.send = null_send};
   tw_backend *backend;
@@ -66,10 +59,9 @@ static void add_processor(tw_router *router, const tw_processor_ops *ops) {
   check(tw_router_add_processor(router, processor, &error), &error);
 }
 
-/* ----------------------------------------------------------------- threads */
+/* -------------------------------------------------------------------- emit */
 
-static void *emit_all(void *arg) {
-  tw_tracker *tracker = arg;
+static void emit_all(tw_tracker *tracker) {
   tw_error error;
   check(tw_enter_context(tracker, "request", request, strlen(request), &error), &error);
   check(tw_enter_context(tracker, "job", job, strlen(job), &error), &error);
@@ -77,22 +69,16 @@ static void *emit_all(void *arg) {
   for (long i = 0; i < events; i++) {
     check(tw_emit(tracker, "edx.video.played", data, len, &error), &error);
   }
-  return NULL;
 }
 
-static void bench_threads(int count) {
-  pthread_t threads[8];
+static void bench_emit(void) {
   tw_tracker *tracker;
   tw_error error;
   check(tw_tracker_new(NULL, &tracker, &error), &error);
   add_null(tw_tracker_router(tracker), "null");
-  double cpu = cpu_seconds(), wall = wall_seconds();
-  for (int i = 0; i < count; i++) pthread_create(&threads[i], NULL, emit_all, tracker);
-  for (int i = 0; i < count; i++) pthread_join(threads[i], NULL);
-  cpu = cpu_seconds() - cpu, wall = wall_seconds() - wall;
-  printf("emit, %d thread%s  %6.0f ns of CPU, %5.2f million events/s\n", count,
-         count > 1 ? "s" : " ", cpu * 1e9 / (double)(events * count),
-         (double)(events * count) / wall / 1e6);
+  double start = cpu_seconds();
+  emit_all(tracker);
+  printf("emit to a null backend   %6.0f ns\n", (cpu_seconds() - start) * 1e9 / (double)events);
   tw_tracker_unref(tracker);
 }
 
@@ -143,7 +129,7 @@ static double with_processors(int count) {
 int main(int argc, char **argv) {
   static const tw_processor_ops drop_ops = {drop, NULL}, look_ops = {look, NULL};
   if (argc > 1) events = atol(argv[1]);
-  for (int count = 1; count <= 8; count *= 2) bench_threads(count);
+  bench_emit();
   double base = with_branches(0, &drop_ops);
   printf("send to one null backend  %5.1f ns\n", base);
   printf("+ a branch that drops     %5.1f ns\n", (with_branches(32, &drop_ops) - base) / 32);

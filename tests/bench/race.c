@@ -3,8 +3,9 @@
      race RUNS EVENTS NAME COMMAND NAME COMMAND ...
 
    Each COMMAND goes to `sh -c`. Printed are medians of user and system CPU seconds as wait4
-   tells them (so only the children count), the peak of resident memory, CPU microseconds an
-   event, and the ratio to the first command by CPU.
+   tells them (so only the children count), CPU microseconds an event, the peak of resident
+   memory, the seconds it took, and how many times the events of the first command it does
+   in a second of CPU and in a second.
 
    Before each run memory is touched and freed again. On a virtual machine that gives free
    memory back to its host, the first touch of a page costs microseconds of system time, and
@@ -15,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { MAX_RUNS = 31, MAX_COMMANDS = 8 };
@@ -22,7 +24,7 @@ enum { MAX_RUNS = 31, MAX_COMMANDS = 8 };
 
 typedef struct contender {
   const char *name, *command;
-  double user[MAX_RUNS], system[MAX_RUNS], cpu[MAX_RUNS];
+  double user[MAX_RUNS], system[MAX_RUNS], cpu[MAX_RUNS], wall[MAX_RUNS];
   long peak_kib;
 } contender;
 
@@ -38,8 +40,15 @@ static void warm_memory(void) {
   munmap(block, WARM_BYTES);
 }
 
+static double clock_seconds(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
 static void run_once(contender *one, int run) {
   warm_memory();
+  double start = clock_seconds();
   pid_t pid = fork();
   if (pid == 0) {
     execl("/bin/sh", "sh", "-c", one->command, (char *)NULL);
@@ -54,6 +63,7 @@ static void run_once(contender *one, int run) {
   one->user[run] = seconds(usage.ru_utime);
   one->system[run] = seconds(usage.ru_stime);
   one->cpu[run] = one->user[run] + one->system[run];
+  one->wall[run] = clock_seconds() - start;
   if (usage.ru_maxrss > one->peak_kib) one->peak_kib = usage.ru_maxrss;
 }
 
@@ -81,14 +91,14 @@ int main(int argc, char **argv) {
   }
   for (int run = 0; run < runs; run++)
     for (int i = 0; i < count; i++) run_once(&all[i], run);
-  printf("%-24s %8s %8s %8s %9s %9s %8s\n", "", "user s", "sys s", "cpu s", "us/event",
-         "peak MiB", "ratio");
-  double first = median(all[0].cpu, runs);
+  printf("%-24s %7s %7s %7s %9s %9s %8s %8s %8s\n", "", "user s", "sys s", "cpu s", "us/event",
+         "peak MiB", "by cpu", "seconds", "by time");
+  double first = median(all[0].cpu, runs), first_wall = median(all[0].wall, runs);
   for (int i = 0; i < count; i++) {
-    double cpu = median(all[i].cpu, runs);
-    printf("%-24s %8.2f %8.2f %8.2f %9.3f %9.1f %8.2f\n", all[i].name,
+    double cpu = median(all[i].cpu, runs), wall = median(all[i].wall, runs);
+    printf("%-24s %7.2f %7.2f %7.2f %9.3f %9.1f %8.2f %8.2f %8.2f\n", all[i].name,
            median(all[i].user, runs), median(all[i].system, runs), cpu, cpu / events * 1e6,
-           (double)all[i].peak_kib / 1024, first / cpu);
+           (double)all[i].peak_kib / 1024, first / cpu, wall, first_wall / wall);
   }
   return 0;
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The benchmarks: run.sh BUILD_FOLDER [job|emit|growth|parts|reload ...]. All by default.
+# The benchmarks: run.sh BUILD_FOLDER [job|emit|engine|growth|parts|reload ...]. All by default.
 # Figures are ratios within one run; absolute times of a shared machine mean little.
 set -eu
 build=$1; shift
@@ -9,12 +9,13 @@ events=${BENCH_EVENTS:-1000000}
 runs=${BENCH_RUNS:-5}
 mkdir -p "$work/hand" "$work/tide"
 
-input() {
-  [ -f "$work/events-$events.ndjson" ] || {
-    "$build/tests/bench/bench_generate" "$events" >"$work/events-$events.ndjson.part"
-    mv "$work/events-$events.ndjson.part" "$work/events-$events.ndjson"
+input() { # [EVENTS]
+  count=${1:-$events}
+  [ -f "$work/events-$count.ndjson" ] || {
+    "$build/tests/bench/bench_generate" "$count" >"$work/events-$count.ndjson.part"
+    mv "$work/events-$count.ndjson.part" "$work/events-$count.ndjson"
   }
-  echo "$work/events-$events.ndjson"
+  echo "$work/events-$count.ndjson"
 }
 
 job() {
@@ -30,6 +31,12 @@ emit() {
   echo "# emit: two contexts of 5 fields, data of 5 fields, null backend"
   "$build/tests/bench/bench_emit_bench"
   LUA_CPATH="$build/?.so;;" lua5.4 "$here/emit_bench.lua"
+}
+
+# Workers, the cost of the sandbox's limits, and emit from several threads.
+engine() {
+  "$build/tests/bench/bench_engine_bench" "$here/engine_router.lua" "$(input 100000)"
+  "$build/tests/bench/bench_threads_bench" "$here/engine_router.lua"
 }
 
 # Branches beside the job that leave the event alone: the ratio is base / with branches.
@@ -62,10 +69,14 @@ reload() {
   "$build/tests/bench/bench_reload_bench" "$here" "${BENCH_RELOADS:-1000}"
 }
 
-[ $# -gt 0 ] || set -- job emit growth parts reload
+[ $# -gt 0 ] || set -- job emit engine growth parts reload
 for part in "$@"; do
+  echo "## $part: $(nproc) processors, load $(cut -d ' ' -f 1-3 /proc/loadavg)"
   case $part in
-    job | emit | growth | parts | reload) "$part" ;;
-    *) echo "bench: unknown part '$part': job, emit, growth, parts, reload" >&2; exit 64 ;;
+    job | emit | engine | growth | parts | reload) "$part" ;;
+    *)
+      echo "bench: unknown part '$part': job, emit, engine, growth, parts, reload" >&2
+      exit 64
+      ;;
   esac
 done
