@@ -411,14 +411,22 @@ TW_API tw_status tw_router_visit(tw_router *router, tw_visit_fn visit, void *sel
 
 /* ---------------------------------------------------------------- observer */
 
+/// Where an event comes from that was read from a source.
+typedef struct tw_origin {
+  const char *source; ///< the source's name, such as a file's path; borrowed
+  uint64_t line;      ///< from 1
+  uint64_t offset;    ///< of the line's first byte
+} tw_origin;
+
 /// A failure while an event was routed. All pointers are borrowed for the call.
 typedef struct tw_failure {
-  const char *where; ///< "processor", "route", "backend", "timer", "close" or "state"
+  const char *where; ///< "processor", "route", "backend", "timer", "close", "state", "engine"
   const char *path;  ///< the router's or backend's path, "" for the root
   const char *name;  ///< of the processor, timer or function; NULL otherwise
   tw_event *event;   ///< NULL when it was not about an event, such as a flush or a timer
   uint64_t events;   ///< how many events are concerned
   const tw_error *error;
+  const tw_origin *origin; ///< of the event being processed; NULL: it was emitted, or none is
 } tw_failure;
 
 /// Called from the thread that emits, at the same time from several.
@@ -571,6 +579,9 @@ typedef struct tw_engine_ops {
   /// closed when the last one has ended. Without TW_SERIAL the workers call it at the same
   /// time.
   const tw_offer *offers;
+  /// A generation is loaded and its backends are not open yet; the first one, too. A failure
+  /// refuses it: the message says why. @param router  of one of its states, borrowed
+  tw_status (*accept)(void *self, tw_router *router, tw_error *error);
 } tw_engine_ops;
 
 /// Loads a script and starts the workers.
@@ -590,7 +601,7 @@ typedef struct tw_engine_ops {
 /// more, it is undone |
 /// | `grants` | what the script may use besides, such as `"io,os"`: see docs/scripting.md |
 /// | `package_path` | where `require` looks, besides the script's folder |
-/// | `memory_limit` | of each worker's Lua state; 64 MiB |
+/// | `memory_limit` | of each worker's Lua state; 64 MiB; `"none"`: no limit, as for the next |
 /// | `instruction_limit`, `time_limit` | of one call of the script; 10 million, 1 s |
 /// | `max_event`, `max_depth` | limits of events read from JSON |
 ///
@@ -646,11 +657,26 @@ typedef struct tw_engine_stats {
   uint64_t refused;    ///< reloads that failed, or were undone
   uint64_t received;   ///< events that were taken
   uint64_t processed;  ///< of them: through the router
-  uint64_t dropped;    ///< of them, and of those that were refused: lost to overload or closing
-  uint64_t waiting;    ///< received, and neither processed nor dropped
+  uint64_t waiting;    ///< of them: in queues or at hand
+  uint64_t dropped;    ///< lost, of these and of those that were not taken: the sum by cause
+  uint64_t dropped_newest, dropped_oldest, dropped_timeout, dropped_closed;
+  uint64_t dropped_memory; ///< there was no memory to route them; told as failures
   unsigned workers;
 } tw_engine_stats;
 TW_API void tw_engine_get_stats(tw_engine *engine, tw_engine_stats *out);
+
+/// What has happened at one path of the script's tree, over all workers and generations.
+typedef struct tw_branch {
+  const char *path;         ///< such as "video/db", "" for the root; borrowed for the call
+  const char *kind;         ///< the backend's, such as "file"; NULL: it is a router
+  tw_backend_stats backend; ///< of a backend
+  tw_router_stats router;   ///< of a router
+} tw_branch;
+typedef void (*tw_branch_visit_fn)(void *self, const tw_branch *branch);
+/// Visits the root and every backend and router that the script has had, in the order in which
+/// they were first there. The callback must not use the engine. After tw_engine_close the
+/// counts are final.
+TW_API void tw_engine_visit(tw_engine *engine, tw_branch_visit_fn visit, void *self);
 
 /// Takes no more events, processes those that wait, and ends the workers.
 /// @param timeout_ms  negative: without limit

@@ -1,4 +1,4 @@
-/// failures.c: the observer of the command.
+/// failures.c: failures as people read them, and as dead letters.
 ///
 /// A script that fails for each event must not fill the screen: of each place (this
 /// processor, that backend) the 1st, 2nd, 4th, 8th … failure is told, with its number.
@@ -7,6 +7,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <xxhash.h>
+
+#include "app/input.h"
 
 static const char *or_empty(const char *text) { return text ? text : ""; }
 
@@ -40,15 +42,15 @@ static void describe(const tw_failure *failure, char *out, size_t room) {
   else snprintf(out, room, "%s", where);
 }
 
-static void failed(void *self, const tw_failure *failure) {
-  tw_failures *failures = self;
+void tw_failures_add(tw_failures *failures, const tw_failure *failure) {
+  const tw_origin *origin = failure->event ? failure->origin : NULL;
   uint64_t times = count(failures, failure);
   if (!is_power_of_two(times)) return;
   char place[256], source[256] = "", again[64] = "";
   describe(failure, place, sizeof place);
-  if (failure->event && failures->input->number)
-    snprintf(source, sizeof source, " (%s, line %" PRIu64 ")",
-             tw_input_title(failures->input->name), failures->input->number);
+  if (origin)
+    snprintf(source, sizeof source, " (%s, line %" PRIu64 ")", tw_input_title(origin->source),
+             origin->line);
   if (times > 1) snprintf(again, sizeof again, " [failure %" PRIu64 " of this kind]", times);
   tw_term_complain(failures->term, "%s: %s%s%s", place, failure->error->message, source, again);
 }
@@ -65,14 +67,17 @@ static void add_text(tw_builder *record, const char *key, const char *text) {
   if (text) tw_sink_bytes(record, key, text, strlen(text));
 }
 
+static void add_origin(tw_builder *record, const tw_origin *origin) {
+  add_text(record, "source", origin->source);
+  tw_builder_key(record, "line");
+  tw_builder_integer(record, (int64_t)origin->line);
+}
+
 /// The event is written as the router hands it over: as it was before the processor.
-static void dead(void *self, const tw_failure *failure) {
-  tw_failures *failures = self;
+void tw_failures_keep(tw_failures *failures, const tw_failure *failure) {
   tw_builder *record = tw_sink_begin(failures->dead);
   if (record) {
-    add_text(record, "source", failures->input->name);
-    tw_builder_key(record, "line");
-    tw_builder_integer(record, (int64_t)failures->input->number);
+    if (failure->origin) add_origin(record, failure->origin);
     add_text(record, "error", failure->error->message);
     add_text(record, "path", failure->path);
     add_text(record, "processor", failure->name);
@@ -80,5 +85,3 @@ static void dead(void *self, const tw_failure *failure) {
   }
   tw_sink_end(failures->dead);
 }
-
-tw_observer tw_failures_observer(void) { return (tw_observer){.failed = failed, .dead = dead}; }

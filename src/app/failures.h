@@ -2,7 +2,6 @@
 #ifndef TW_APP_FAILURES_H
 #define TW_APP_FAILURES_H
 
-#include "app/input.h"
 #include "app/sink.h"
 #include "app/term.h"
 
@@ -18,11 +17,12 @@ typedef struct tw_failure_place {
 typedef struct tw_failures {
   tw_term *term;
   tw_sink *dead;
-  const tw_input *input; ///< where the event at hand comes from
   tw_failure_place places[TW_FAILURE_PLACES];
 } tw_failures;
 
-/// The observer for the root router; its `self` is a tw_failures, which is not freed.
-tw_observer tw_failures_observer(void);
+/// Counts a failure, and tells it if it is the 1st, 2nd, 4th, 8th … of its place.
+void tw_failures_add(tw_failures *failures, const tw_failure *failure);
+/// Keeps the event of a failure as a dead letter.
+void tw_failures_keep(tw_failures *failures, const tw_failure *failure);
 
 #endif

@@ -1,10 +1,13 @@
-/// input.c: blocks in, lines out, without copying but for a line that spans two blocks.
+/// input.c: bytes in, whole lines out; what follows the last newline is copied to the next
+/// block.
 ///
-/// The buffer holds [start, end): the line at hand and what follows it. A fill first moves
-/// an unfinished line to the front. The buffer doubles until it holds more than `max_line`
-/// bytes of one line; then the line is beyond the limit, all but its first TW_INPUT_KEPT
-/// bytes are let go (`gone` counts them), and so on with each block until its newline. So
-/// memory stays below 2 * max_line whatever the input.
+/// A block grows until it holds more than `max_line` bytes of one line; then the line is
+/// beyond the limit, all but its first TW_LINE_KEPT bytes are let go (`gone` counts them), and
+/// so on with each read until its newline. So a block stays below 2 * max_line whatever the
+/// input.
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE // memrchr; NOLINT(bugprone-reserved-identifier)
+#endif
 #include "app/input.h"
 
 #include <errno.h>
@@ -14,19 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/alloc.h"
-#include "event/reader.h"
-
-static const char bom[] = "\xef\xbb\xbf";
-
-static bool resize(tw_input *input, size_t cap) {
-  char *data = tw_realloc(input->data, cap + TW_PADDING);
-  if (!data) return false;
-  input->data = data;
-  input->cap = cap;
-  memset(data + input->end, 0, TW_PADDING);
-  return true;
-}
+/// A byte order mark is no part of a line, but is seen only with it.
+enum { BOM_BYTES = 3 };
 
 const char *tw_input_title(const char *name) {
   return strcmp(name, "-") == 0 ? "standard input" : name;
@@ -38,10 +30,9 @@ tw_status tw_input_open(tw_input *input, const char *name, tw_error *error) {
   bool standard = strcmp(name, "-") == 0;
   input->name = name;
   input->ended = false;
-  input->start = input->scan = input->end = 0;
-  input->gone = input->number = input->offset = 0;
-  input->fd = -1;
-  if (!input->data && !resize(input, TW_INPUT_BLOCK)) return tw_no_memory(error);
+  input->scan = 0;
+  input->gone = input->offset = 0;
+  input->line = 1;
   const int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
   input->fd = standard ? STDIN_FILENO : open(name, flags);
   struct stat info;
@@ -54,61 +45,91 @@ tw_status tw_input_open(tw_input *input, const char *name, tw_error *error) {
 void tw_input_close(tw_input *input) {
   if (input->fd > STDIN_FILENO) close(input->fd);
   input->fd = -1;
-}
-
-void tw_input_fini(tw_input *input) {
-  tw_free(input->data);
-  input->data = NULL;
-  input->cap = 0;
+  tw_block_unref(input->block, 1);
+  input->block = NULL;
 }
 
 /// Bytes that stay of a line beyond the limit.
 static size_t kept(const tw_input *input) {
-  size_t whole = input->max_line + strlen(bom);
-  return TW_INPUT_KEPT < whole ? TW_INPUT_KEPT : whole;
+  size_t whole = input->max_line + BOM_BYTES;
+  return TW_LINE_KEPT < whole ? TW_LINE_KEPT : whole;
 }
 
-/// The first line without the byte order mark that some tools put in front of it.
-static void skip_bom(tw_line *line) {
-  if (line->len < 3 || memcmp(line->text, bom, 3) != 0) return;
-  line->text += 3;
-  line->len -= 3;
-  line->full -= 3;
-  line->offset += 3;
-}
+/* --------------------------------------------------------------------- next */
 
-/// Hands out the line at hand, which ends at `stop`; the next one begins at `next`.
-static tw_input_got take(tw_input *input, size_t stop, size_t next, tw_line *line) {
-  size_t len = stop - input->start;
-  *line = (tw_line){.text = input->data + input->start,
-                    .len = len,
-                    .number = ++input->number,
-                    .offset = input->offset,
-                    .full = len + input->gone};
-  input->offset += line->full + (next - stop);
-  if (input->gone) line->len = kept(input); // behind it stands the line's end
-  input->start = input->scan = next;
-  input->gone = 0;
-  if (line->number == 1) skip_bom(line);
-  bool fits = line->full <= input->max_line;
-  if (!fits && line->len > TW_INPUT_KEPT) line->len = TW_INPUT_KEPT;
-  line->text[line->len] = 0;
-  return fits ? TW_INPUT_LINE : TW_INPUT_LONG;
-}
-
-tw_input_got tw_input_next(tw_input *input, tw_line *line) {
-  char *newline = NULL;
-  if (input->scan < input->end)
-    newline = memchr(input->data + input->scan, '\n', input->end - input->scan);
-  if (newline) {
-    size_t stop = (size_t)(newline - input->data);
-    return take(input, stop, stop + 1, line);
+static tw_status new_block(tw_input *input, size_t cap, tw_block **out, tw_error *error) {
+  tw_block *block = tw_intake_take(input->intake);
+  *out = NULL;
+  if (!block || !tw_block_reserve(block, cap)) {
+    tw_block_unref(block, 1);
+    return tw_no_memory(error);
   }
-  input->scan = input->end;
-  if (!input->ended) return TW_INPUT_MORE;
-  if (input->start < input->end) return take(input, input->end, input->end, line);
-  return TW_INPUT_END;
+  block->source = input->name;
+  block->max_line = input->max_line;
+  *out = block;
+  return TW_OK;
 }
+
+static uint64_t count_newlines(const char *text, size_t len) {
+  uint64_t count = 0;
+  for (const char *end = text + len; (text = memchr(text, '\n', (size_t)(end - text))); text++)
+    count++;
+  return count;
+}
+
+/// Hands out the first `len` bytes; the next line begins at `next`.
+static tw_status hand_out(tw_input *input, size_t len, size_t next, tw_block **out,
+                          tw_error *error) {
+  tw_block *block = input->block, *fresh;
+  size_t rest = block->len - next;
+  tw_status status =
+      new_block(input, rest > TW_INPUT_BLOCK ? rest : TW_INPUT_BLOCK, &fresh, error);
+  if (status) return status;
+  memcpy(fresh->data, block->data + next, rest);
+  fresh->len = rest;
+  block->len = len;
+  block->line = input->line;
+  block->offset = input->offset;
+  block->tally.bytes = input->gone + next;
+  input->line += block->full ? 1 : count_newlines(block->data, len);
+  input->offset += input->gone + next;
+  input->gone = 0;
+  input->scan = 0;
+  input->block = fresh;
+  *out = block;
+  return TW_OK;
+}
+
+/// The rest of a line beyond the limit: of it only the beginning is handed out.
+static tw_status end_long(tw_input *input, const char *newline, tw_block **out,
+                          tw_error *error) {
+  tw_block *block = input->block; // what stays, and what was read behind it
+  size_t stop = newline ? (size_t)(newline - block->data) : block->len;
+  block->full = input->gone + stop;
+  tw_status status = hand_out(input, kept(input), stop + (newline != NULL), out, error);
+  if (status) block->full = 0;
+  return status;
+}
+
+tw_status tw_input_next(tw_input *input, tw_block **out, tw_error *error) {
+  tw_block *block = input->block;
+  *out = NULL;
+  if (!block) return TW_OK;
+  const char *from = block->data + input->scan, *newline;
+  size_t fresh = block->len - input->scan;
+  if (input->gone) {
+    newline = memchr(from, '\n', fresh);
+    return newline || input->ended ? end_long(input, newline, out, error) : TW_OK;
+  }
+  newline = memrchr(from, '\n', fresh);
+  size_t whole = newline ? (size_t)(newline - block->data) + 1 : 0;
+  if (input->ended && !newline) whole = block->len;
+  if (whole) return hand_out(input, whole, whole, out, error);
+  input->scan = block->len;
+  return TW_OK;
+}
+
+/* --------------------------------------------------------------------- fill */
 
 bool tw_input_ready(const tw_input *input) {
   if (!input->waits) return true;
@@ -116,29 +137,36 @@ bool tw_input_ready(const tw_input *input) {
   return poll(&readable, 1, 0) != 0; // a failure shows when it is read
 }
 
-/// Moves the line at hand to the front; lets go of the rest of one beyond the limit.
+/// Lets go of the rest of a line beyond the limit.
 static void settle(tw_input *input) {
-  size_t held = input->end - input->start;
-  if (input->start) memmove(input->data, input->data + input->start, held);
-  if (held > kept(input) && (input->gone || held > input->max_line + strlen(bom))) {
+  size_t held = input->block->len;
+  if (held > kept(input) && (input->gone || held > input->max_line + BOM_BYTES)) {
     input->gone += held - kept(input);
-    held = kept(input);
+    input->block->len = kept(input);
   }
-  input->start = 0;
-  input->scan = input->end = held;
+  input->scan = input->block->len;
+}
+
+static tw_status make_room(tw_input *input, tw_error *error) {
+  if (!input->block) return new_block(input, TW_INPUT_BLOCK, &input->block, error);
+  settle(input);
+  tw_block *block = input->block;
+  if (block->len < block->cap || tw_block_reserve(block, block->cap * 2)) return TW_OK;
+  return tw_no_memory(error);
 }
 
 tw_status tw_input_fill(tw_input *input, tw_error *error) {
-  settle(input);
-  if (input->end == input->cap && !resize(input, input->cap * 2)) return tw_no_memory(error);
-  size_t room = input->cap - input->end;
+  tw_status status = make_room(input, error);
+  if (status) return status;
+  tw_block *block = input->block;
+  size_t room = block->cap - block->len;
   if (room > TW_INPUT_BLOCK) room = TW_INPUT_BLOCK;
-  ssize_t got = read(input->fd, input->data + input->end, room);
+  ssize_t got = read(input->fd, block->data + block->len, room);
   if (got < 0 && errno != EINTR && errno != EAGAIN)
     return tw_fail(error, TW_EIO, "%s: cannot be read: %s", tw_input_title(input->name),
                    strerror(errno));
   if (got == 0) input->ended = true;
-  if (got > 0) input->end += (size_t)got;
-  memset(input->data + input->end, 0, TW_PADDING);
+  if (got > 0) block->len += (size_t)got;
+  tw_block_reserve(block, block->cap);
   return TW_OK;
 }

@@ -2,8 +2,8 @@
 #ifndef TW_APP_PROGRESS_H
 #define TW_APP_PROGRESS_H
 
-#include "app/tally.h"
 #include "app/term.h"
+#include "core/block.h"
 
 typedef struct tw_progress {
   tw_term *term;         ///< NULL: show nothing

@@ -2,8 +2,8 @@
 #ifndef TW_APP_REJECTS_H
 #define TW_APP_REJECTS_H
 
-#include "app/input.h"
 #include "app/sink.h"
+#include "core/block.h"
 
 /// Appends `{"source", "line", "offset", "position", "error", "raw"}`; `raw_base64` where
 /// the line is not UTF-8; of a line beyond the limit only its beginning, with `length`.

@@ -12,24 +12,23 @@
 #include <unistd.h>
 
 #include "app/exit.h"
-#include "app/failures.h"
+#include "app/feed.h"
 #include "app/options.h"
-#include "app/route.h"
+#include "app/settings.h"
 #include "app/signals.h"
 #include "app/summary.h"
 #include "base/clock.h"
-#include "core/inspect.h"
 #include "core/kind.h"
-#include "script/upkeep.h"
 
 typedef struct tw_run {
   tw_options options;
   tw_term *term;
-  tw_script *script;
+  tw_account account;
+  tw_intake intake;
   tw_feed feed;
   tw_progress progress;
-  tw_sink rejects, dead;
-  tw_failures failures;
+  bool is_loaded;  ///< the script; its backends may fail to open
+  bool is_refused; ///< it writes into an input
 } tw_run;
 
 static char *standard_input[] = {"-", NULL};
@@ -78,79 +77,89 @@ static int examine_all(const tw_run *run) {
 
 /// A search for a backend that writes into an input.
 typedef struct tw_overlap {
-  tw_run *run;
   const char *name; ///< of the input
   struct stat input;
-  int status;
+  tw_error *error;
+  tw_status status;
 } tw_overlap;
 
 static void examine_backend(void *self, const char *path, tw_backend *backend,
                             tw_router *child) {
   tw_overlap *overlap = self;
   if (child || overlap->status || !tw_backend_writes_into(backend, &overlap->input)) return;
-  overlap->status = TW_EXIT_USAGE;
-  tw_term_complain(overlap->run->term,
-                   "%s is read, so the backend \"%s\" cannot write into it too: choose another "
-                   "file",
-                   tw_input_title(overlap->name), path);
+  overlap->status =
+      tw_fail(overlap->error, TW_EINVAL,
+              "%s is read, so the backend \"%s\" cannot write into it too: choose "
+              "another file",
+              tw_input_title(overlap->name), path);
 }
 
 /// A router that is fed with its own output never ends, or empties its input on opening.
-static int examine_backends(tw_run *run) {
-  tw_overlap overlap = {.run = run};
+static tw_status accept(void *self, tw_router *router, tw_error *error) {
+  tw_run *run = self;
+  tw_overlap overlap = {.error = error};
+  run->is_loaded = true;
   for (char **name = inputs(run); *name && !overlap.status; name++) {
     bool standard = strcmp(*name, "-") == 0;
     overlap.name = *name;
     if (!(standard ? fstat(STDIN_FILENO, &overlap.input) : stat(*name, &overlap.input)) &&
         S_ISREG(overlap.input.st_mode))
-      tw_router_visit(run->feed.router, examine_backend, &overlap);
+      tw_router_visit(router, examine_backend, &overlap);
   }
+  run->is_refused = overlap.status != TW_OK;
   return overlap.status;
 }
 
 /* ------------------------------------------------------------- start, end */
 
+static void failed(void *self, const tw_failure *failure) {
+  tw_run *run = self;
+  tw_account_failed(&run->account, failure);
+}
+
+static void dead(void *self, const tw_failure *failure) {
+  tw_run *run = self;
+  tw_account_dead(&run->account, failure);
+}
+
+static tw_status new_engine(tw_run *run, tw_error *error) {
+  static const tw_engine_ops ops = {.failed = failed, .dead = dead, .accept = accept};
+  const char *settings;
+  size_t len;
+  tw_builder *json = tw_builder_new();
+  if (!json || !tw_settings_write(&run->options, json)) {
+    tw_builder_free(json);
+    return tw_no_memory(error);
+  }
+  tw_builder_text(json, &settings, &len, NULL);
+  tw_status status = tw_engine_new(run->options.operands[0], settings, len, &ops, run,
+                                   &run->feed.engine, error);
+  tw_builder_free(json);
+  return status;
+}
+
 /// Signals still end the process at once here: nothing is gathered yet.
 static int start(tw_run *run) {
   tw_error error;
-  if (tw_script_load_with(run->options.operands[0], &run->options.script, &run->script,
-                          &error)) {
-    tw_term_complain(run->term, "%s", error.message);
-    return TW_EXIT_SCRIPT;
-  }
-  run->feed.script = run->script;
-  run->feed.router = tw_script_router(run->script);
-  int status = examine_backends(run);
-  if (status) return status;
-  tw_observer observer = tw_failures_observer();
-  if (tw_router_watch(run->feed.router, &observer, &run->failures, &error) ||
-      tw_router_open(run->feed.router, &error)) {
-    tw_term_complain(run->term, "%s", error.message);
-    return TW_EXIT_OUTPUT;
-  }
-  return TW_EXIT_DONE;
+  if (new_engine(run, &error) == TW_OK) return TW_EXIT_DONE;
+  tw_term_complain(run->term, "%s", error.message);
+  if (run->is_refused) return TW_EXIT_USAGE;
+  return run->is_loaded ? TW_EXIT_OUTPUT : TW_EXIT_SCRIPT;
 }
 
 /// Closing flushes; its failures are in the counts only after it, so the report waits.
 static void finish(tw_run *run) {
-  tw_error error;
-  run->feed.input.number = 0; // what fails from here on is no line's fault
-  if (tw_script_finish(run->script, false, &error)) {
-    tw_term_complain(run->term, "%s", error.message);
-    run->feed.output_failed = true;
-  }
-  if (tw_router_close(run->feed.router, &error)) run->feed.output_failed = true;
-  tw_sink_flush(&run->dead);
+  if (tw_engine_close(run->feed.engine, -1, NULL, NULL)) run->account.output_failed = true;
+  tw_account_flush(&run->account);
 }
 
 /// In the order of tw_exit: lost output is worse than unread input.
-static int status_of(const tw_run *run) {
-  const tw_feed *feed = &run->feed;
-  tw_totals totals = tw_summary_totals(feed->router);
-  if (feed->output_failed || totals.failed || run->rejects.lost || run->dead.lost)
+static int status_of(const tw_run *run, const tw_totals *totals) {
+  const tw_account *account = &run->account;
+  if (account->output_failed || totals->failed || account->rejects.lost || account->dead.lost)
     return TW_EXIT_OUTPUT;
-  if (feed->input_failed) return TW_EXIT_INPUT;
-  if (run->options.strict && feed->tally.rejected) return TW_EXIT_REJECTED;
+  if (run->feed.input_failed) return TW_EXIT_INPUT;
+  if (run->options.strict && account->tally.rejected) return TW_EXIT_REJECTED;
   return TW_EXIT_DONE;
 }
 
@@ -162,16 +171,17 @@ static double cpu_seconds(void) {
 
 static int report(tw_run *run) {
   uint64_t took = tw_clock_monotonic_ns() - run->progress.began;
+  tw_totals totals = tw_summary_totals(run->feed.engine);
   tw_summary summary = {.script = run->options.operands[0],
-                        .tally = &run->feed.tally,
-                        .router = run->feed.router,
-                        .rejects = &run->rejects,
-                        .dead = &run->dead,
+                        .tally = &run->account.tally,
+                        .engine = run->feed.engine,
+                        .rejects = &run->account.rejects,
+                        .dead = &run->account.dead,
                         .seconds = (double)took / 1e9,
                         .cpu_seconds = cpu_seconds(),
                         .peak = tw_peak_memory(),
                         .caught = tw_signals_caught(),
-                        .status = status_of(run)};
+                        .status = status_of(run, &totals)};
   tw_buffer text = {0};
   if (!run->options.quiet && !run->options.json) tw_summary_text(&summary, run->term, &text);
   if (run->options.json) tw_summary_json(&summary, &text);
@@ -190,18 +200,13 @@ static int route(tw_run *run) {
 }
 
 static void set_up(tw_run *run) {
-  const tw_limits *limits = &run->options.limits;
-  run->rejects =
-      (tw_sink){.path = run->options.rejects, .what = "rejected lines", .term = run->term};
-  run->dead = (tw_sink){.path = run->options.dead, .what = "dead letters", .term = run->term};
-  run->failures =
-      (tw_failures){.term = run->term, .dead = &run->dead, .input = &run->feed.input};
-  run->feed.term = run->term;
-  run->feed.progress = &run->progress;
-  run->feed.rejects = &run->rejects;
-  run->feed.dead = &run->dead;
-  run->feed.input.max_line = limits->max_size;
-  tw_store_init(&run->feed.store, limits);
+  tw_account_init(&run->account, run->term, run->options.rejects, run->options.dead);
+  tw_intake_init(&run->intake, &tw_account_intake, &run->account);
+  run->feed =
+      (tw_feed){.term = run->term,
+                .progress = &run->progress,
+                .account = &run->account,
+                .input = {.max_line = run->options.limits.max_size, .intake = &run->intake}};
 }
 
 int tw_command_run(int argc, char **argv, tw_term *term) {
@@ -212,9 +217,8 @@ int tw_command_run(int argc, char **argv, tw_term *term) {
   int status = examine_all(&run);
   if (!status) status = start(&run);
   if (!status) status = route(&run);
-  tw_script_free(run.script);
-  tw_feed_fini(&run.feed);
-  tw_sink_fini(&run.rejects);
-  tw_sink_fini(&run.dead);
+  tw_engine_unref(run.feed.engine);
+  tw_intake_fini(&run.intake);
+  tw_account_fini(&run.account);
   return status;
 }

@@ -8,37 +8,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "core/kind.h"
-
 /* ------------------------------------------------------------------- totals */
 
-static void add_router(tw_totals *totals, const tw_router *router) {
-  tw_router_stats stats;
-  tw_router_get_stats(router, &stats);
-  totals->routers++;
-  totals->failures += stats.failed;
-  totals->dead += stats.dead;
-}
-
-static void add(void *self, const char *path, tw_backend *backend, tw_router *child) {
+static void add(void *self, const tw_branch *branch) {
   tw_totals *totals = self;
-  size_t width = strlen(path);
-  if (child) add_router(totals, child);
-  if (backend) {
-    tw_backend_stats stats;
-    tw_backend_get_stats(backend, &stats);
-    totals->sent += stats.sent;
-    totals->failed += stats.failed;
-    totals->duplicate += stats.duplicate;
-    width += strlen(tw_backend_kind_name(backend)) + 3;
+  size_t width = strlen(branch->path);
+  if (branch->kind) {
+    totals->sent += branch->backend.sent;
+    totals->failed += branch->backend.failed;
+    totals->duplicate += branch->backend.duplicate;
+    width += strlen(branch->kind) + 3;
+  } else {
+    totals->routers++;
+    totals->failures += branch->router.failed;
+    totals->dead += branch->router.dead;
   }
   if ((int)width > totals->width) totals->width = (int)width;
 }
 
-tw_totals tw_summary_totals(tw_router *router) {
+tw_totals tw_summary_totals(tw_engine *engine) {
   tw_totals totals = {0};
-  add_router(&totals, router);
-  tw_router_visit(router, add, &totals);
+  tw_engine_visit(engine, add, &totals);
   return totals;
 }
 
@@ -64,33 +54,27 @@ static void row(const tw_table *table, const char *name, uint64_t value, tw_styl
   cell(table, value, style);
 }
 
-static void backend_row(void *self, const char *path, tw_backend *backend, tw_router *child) {
+static void backend_row(void *self, const tw_branch *branch) {
   const tw_table *table = self;
-  if (child) return;
   char name[512];
-  tw_backend_stats stats;
-  tw_backend_get_stats(backend, &stats);
-  snprintf(name, sizeof name, "%s (%s)", path, tw_backend_kind_name(backend));
-  row(table, name, stats.sent, TW_PLAIN);
-  cell(table, stats.failed, TW_RED);
-  if (table->duplicate) cell(table, stats.duplicate, TW_PLAIN);
+  if (!branch->kind) return;
+  snprintf(name, sizeof name, "%s (%s)", branch->path, branch->kind);
+  row(table, name, branch->backend.sent, TW_PLAIN);
+  cell(table, branch->backend.failed, TW_RED);
+  if (table->duplicate) cell(table, branch->backend.duplicate, TW_PLAIN);
   tw_buffer_byte(table->out, '\n');
 }
 
-static void show_router(const tw_table *table, const char *path, const tw_router *router) {
-  tw_router_stats stats;
-  tw_router_get_stats(router, &stats);
-  row(table, path, stats.received, TW_PLAIN);
-  cell(table, stats.dropped, TW_PLAIN);
-  cell(table, stats.unrouted, TW_PLAIN);
-  cell(table, stats.failed, TW_YELLOW);
-  cell(table, stats.dead, TW_YELLOW);
+static void router_row(void *self, const tw_branch *branch) {
+  const tw_table *table = self;
+  const tw_router_stats *stats = &branch->router;
+  if (branch->kind) return;
+  row(table, *branch->path ? branch->path : "(root)", stats->received, TW_PLAIN);
+  cell(table, stats->dropped, TW_PLAIN);
+  cell(table, stats->unrouted, TW_PLAIN);
+  cell(table, stats->failed, TW_YELLOW);
+  cell(table, stats->dead, TW_YELLOW);
   tw_buffer_byte(table->out, '\n');
-}
-
-static void router_row(void *self, const char *path, tw_backend *backend, tw_router *child) {
-  (void)backend;
-  if (child) show_router(self, path, child);
 }
 
 static void heading(const tw_table *table, const char *name, const char *const *columns) {
@@ -101,16 +85,15 @@ static void heading(const tw_table *table, const char *name, const char *const *
 }
 
 /// Routers are shown when they say something that the other rows do not.
-static void show_tree(tw_table *table, tw_router *router, const tw_totals *totals) {
+static void show_tree(tw_table *table, tw_engine *engine, const tw_totals *totals) {
   const char *const backends[] = {"sent", "failed", table->duplicate ? "duplicate" : NULL,
                                   NULL};
   const char *const routers[] = {"received", "dropped", "unrouted", "failures", "dead", NULL};
   heading(table, "backend", backends);
-  tw_router_visit(router, backend_row, table);
+  tw_engine_visit(engine, backend_row, table);
   if (totals->routers == 1 && !totals->failures && !totals->dead) return;
   heading(table, "router", routers);
-  show_router(table, "(root)", router);
-  tw_router_visit(router, router_row, table);
+  tw_engine_visit(engine, router_row, table);
 }
 
 static void note_sink(tw_buffer *out, const char *what, const tw_sink *sink) {
@@ -137,7 +120,7 @@ static void show_tally(const tw_table *table, const tw_summary *summary) {
 }
 
 void tw_summary_text(const tw_summary *summary, const tw_term *term, tw_buffer *out) {
-  tw_totals totals = tw_summary_totals(summary->router);
+  tw_totals totals = tw_summary_totals(summary->engine);
   tw_table table = {.term = term,
                     .out = out,
                     .width = totals.width > 12 ? totals.width : 12,
@@ -146,7 +129,7 @@ void tw_summary_text(const tw_summary *summary, const tw_term *term, tw_buffer *
   char rate[TW_GROUPED_ROOM];
   heading(&table, "input", columns);
   show_tally(&table, summary);
-  show_tree(&table, summary->router, &totals);
+  show_tree(&table, summary->engine, &totals);
   note_sink(out, "rejected lines", summary->rejects);
   note_sink(out, "dead letters", summary->dead);
   double per_second =

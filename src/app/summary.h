@@ -4,12 +4,12 @@
 
 #include "app/options.h"
 #include "app/sink.h"
-#include "app/tally.h"
+#include "core/block.h"
 
 typedef struct tw_summary {
   const char *script;
   const tw_tally *tally;
-  tw_router *router; ///< closed: its counts are final
+  tw_engine *engine; ///< closed: its counts are final
   const tw_sink *rejects, *dead;
   double seconds;     ///< of wall-clock time
   double cpu_seconds; ///< user and system
@@ -30,7 +30,7 @@ typedef struct tw_totals {
   size_t routers;                   ///< with the root
   int width;                        ///< of the longest path with its kind
 } tw_totals;
-tw_totals tw_summary_totals(tw_router *router);
+tw_totals tw_summary_totals(tw_engine *engine);
 
 /// @return the process's largest resident memory in bytes; 0 when it cannot be told
 uint64_t tw_peak_memory(void);

@@ -5,7 +5,6 @@
 /// is the router whose path is "". Without memory nothing is written: half an object helps
 /// nobody.
 #include "app/summary.h"
-#include "core/kind.h"
 
 /// Counts beyond 2^63 do not occur.
 static void integer(tw_builder *json, const char *key, uint64_t value) {
@@ -32,32 +31,28 @@ static void sink(tw_builder *json, const char *key, const tw_sink *from) {
   tw_builder_end_object(json);
 }
 
-static void backend_entry(void *self, const char *path, tw_backend *backend, tw_router *child) {
+static void backend_entry(void *self, const tw_branch *branch) {
   tw_builder *json = self;
-  if (child) return;
-  tw_backend_stats stats;
-  tw_backend_get_stats(backend, &stats);
+  if (!branch->kind) return;
   tw_builder_begin_object(json);
-  text(json, "path", path);
-  text(json, "kind", tw_backend_kind_name(backend));
-  integer(json, "sent", stats.sent);
-  integer(json, "failed", stats.failed);
-  integer(json, "duplicate", stats.duplicate);
+  text(json, "path", branch->path);
+  text(json, "kind", branch->kind);
+  integer(json, "sent", branch->backend.sent);
+  integer(json, "failed", branch->backend.failed);
+  integer(json, "duplicate", branch->backend.duplicate);
   tw_builder_end_object(json);
 }
 
-static void router_entry(void *self, const char *path, tw_backend *backend, tw_router *child) {
+static void router_entry(void *self, const tw_branch *branch) {
   tw_builder *json = self;
-  if (backend) return;
-  tw_router_stats stats;
-  tw_router_get_stats(child, &stats);
+  if (branch->kind) return;
   tw_builder_begin_object(json);
-  text(json, "path", path);
-  integer(json, "received", stats.received);
-  integer(json, "dropped", stats.dropped);
-  integer(json, "unrouted", stats.unrouted);
-  integer(json, "failures", stats.failed);
-  integer(json, "dead", stats.dead);
+  text(json, "path", branch->path);
+  integer(json, "received", branch->router.received);
+  integer(json, "dropped", branch->router.dropped);
+  integer(json, "unrouted", branch->router.unrouted);
+  integer(json, "failures", branch->router.failed);
+  integer(json, "dead", branch->router.dead);
   tw_builder_end_object(json);
 }
 
@@ -71,15 +66,14 @@ static void tally(tw_builder *json, const tw_tally *from) {
   integer(json, "bytes", from->bytes);
 }
 
-static void tree(tw_builder *json, tw_router *router) {
+static void tree(tw_builder *json, tw_engine *engine) {
   tw_builder_key(json, "backends");
   tw_builder_begin_array(json);
-  tw_router_visit(router, backend_entry, json);
+  tw_engine_visit(engine, backend_entry, json);
   tw_builder_end_array(json);
   tw_builder_key(json, "routers");
   tw_builder_begin_array(json);
-  router_entry(json, "", NULL, router);
-  tw_router_visit(router, router_entry, json);
+  tw_engine_visit(engine, router_entry, json);
   tw_builder_end_array(json);
 }
 
@@ -102,7 +96,7 @@ void tw_summary_json(const tw_summary *summary, tw_buffer *out) {
   tw_builder_begin_object(json);
   text(json, "script", summary->script);
   tally(json, summary->tally);
-  tree(json, summary->router);
+  tree(json, summary->engine);
   sink(json, "rejects", summary->rejects);
   sink(json, "dead", summary->dead);
   measures(json, summary);

@@ -19,6 +19,9 @@ static const char *expectation(tw_option_type type) {
     case TW_OPTION_SIZE: return "a size such as \"64MiB\"";
     case TW_OPTION_DURATION: return "a duration such as \"10s\"";
     case TW_OPTION_SHARE: return "a number from 0 to 1";
+    case TW_OPTION_SIZE_LIMIT: return "a size such as \"64MiB\", or \"none\"";
+    case TW_OPTION_INTEGER_LIMIT: return "a whole number that is not negative, or \"none\"";
+    case TW_OPTION_DURATION_LIMIT: return "a duration such as \"10s\", or \"none\"";
     case TW_OPTION_LIST: return "a list of texts";
   }
   return "";
@@ -81,6 +84,13 @@ static bool is_list(tw_event *options, tw_ref ref) {
   return true;
 }
 
+static bool is_none(tw_event *options, tw_ref ref) {
+  size_t len;
+  if (!tw_kind_is_string(kind_at(options, ref))) return false;
+  const char *text = tw_node_string(options->store, ref, &len);
+  return text && len == 4 && memcmp(text, "none", 4) == 0;
+}
+
 static bool is_valid(tw_event *options, tw_ref ref, tw_option_type type) {
   uint64_t ignored;
   tw_kind kind = kind_at(options, ref);
@@ -92,6 +102,12 @@ static bool is_valid(tw_event *options, tw_ref ref, tw_option_type type) {
     case TW_OPTION_DURATION: return read_duration(options, ref, &ignored);
     case TW_OPTION_SHARE:
       return read_number(options, ref, 1e9, &ignored) && ignored <= 1000000000;
+    case TW_OPTION_SIZE_LIMIT:
+      return is_none(options, ref) || read_size(options, ref, &ignored);
+    case TW_OPTION_INTEGER_LIMIT:
+      return is_none(options, ref) || read_number(options, ref, 1, &ignored);
+    case TW_OPTION_DURATION_LIMIT:
+      return is_none(options, ref) || read_duration(options, ref, &ignored);
     case TW_OPTION_LIST: return is_list(options, ref);
   }
   return false;
@@ -230,6 +246,11 @@ tw_status tw_options_check(tw_event *options, const char *kind, const tw_option 
 }
 
 /* ----------------------------------------------------------------- getters */
+
+bool tw_option_is_none(tw_event *options, const char *name) {
+  tw_ref ref;
+  return find(options, name, &ref) && is_none(options, ref);
+}
 
 const char *tw_option_string(tw_event *options, const char *name, const char *otherwise) {
   tw_ref ref;

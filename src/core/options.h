@@ -11,7 +11,11 @@ typedef enum tw_option_type {
   TW_OPTION_SIZE,     ///< bytes: a whole number, or text such as "64KiB", "10MiB", "1GB"
   TW_OPTION_DURATION, ///< a number of seconds, or text such as "500ms", "10s", "5m", "1h", "1d"
   TW_OPTION_SHARE,    ///< a number from 0 to 1
-  TW_OPTION_LIST      ///< an array of strings
+  /* The same, or "none": no limit. */
+  TW_OPTION_SIZE_LIMIT,
+  TW_OPTION_INTEGER_LIMIT,
+  TW_OPTION_DURATION_LIMIT,
+  TW_OPTION_LIST ///< an array of strings
 } tw_option_type;
 
 typedef struct tw_option {
@@ -27,6 +31,8 @@ typedef struct tw_option {
 tw_status tw_options_check(tw_event *options, const char *kind, const tw_option *declared,
                            size_t count, tw_error *error);
 
+/// @return whether the option is "none"; its getter gives `otherwise` then
+bool tw_option_is_none(tw_event *options, const char *name);
 /* Values of checked options; `otherwise` when the option is absent. */
 /// Borrowed until the event is freed. NULL when the memory for it is missing.
 const char *tw_option_string(tw_event *options, const char *name, const char *otherwise);

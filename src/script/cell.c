@@ -26,13 +26,16 @@ static tw_cell *get(tw_cells *cells) {
   if (cell) cells->free = cell->next;
   pthread_mutex_unlock(&cells->mutex);
   if (cell) return cell;
-  cell = tw_malloc(sizeof *cell);
+  cell = tw_calloc(1, sizeof *cell);
   if (cell) tw_store_init(&cell->store, &cells->limits);
   return cell;
 }
 
 static void clear(tw_cell *cell) {
-  tw_event_end(&cell->event);
+  if (!cell->holds_lines) tw_event_end(&cell->event);
+  tw_block_unref(cell->block, 1);
+  cell->block = NULL;
+  cell->holds_lines = false;
   bool is_big = cell->store.spent > KEEP_BYTES || cell->store.cap > KEEP_NODES;
   if (is_big) tw_store_fini(&cell->store);
   else tw_store_reset(&cell->store);
@@ -79,4 +82,30 @@ tw_status tw_cells_copy(tw_cells *cells, const tw_event *event, tw_cell **out,
   if (!cell) return tw_no_memory(error);
   tw_status status = tw_event_import(&cell->store, event, &cell->event, error);
   return finish(cells, cell, status, out);
+}
+
+tw_status tw_cells_lines(tw_cells *cells, tw_block *block, tw_cell **out, tw_error *error) {
+  tw_cell *cell = get(cells);
+  *out = cell;
+  if (!cell) {
+    tw_block_unref(block, 1);
+    return tw_no_memory(error);
+  }
+  cell->block = block;
+  cell->holds_lines = true;
+  return TW_OK;
+}
+
+tw_status tw_cells_line(tw_cells *cells, tw_block *block, const tw_line *line, tw_cell **out,
+                        tw_error *error) {
+  *out = NULL;
+  tw_cell *cell = get(cells);
+  if (!cell) return tw_no_memory(error);
+  tw_status status = tw_store_parse(&cell->store, line->text, line->len, &cell->event, error);
+  status = finish(cells, cell, status, out);
+  if (status) return status;
+  tw_block_ref(block, 1);
+  cell->block = block;
+  cell->origin = (tw_origin){block->source, line->number, line->offset};
+  return TW_OK;
 }

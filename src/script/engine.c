@@ -5,6 +5,7 @@
 #include <xxhash.h>
 
 #include "base/status.h"
+#include "base/wait.h"
 #include "event/text.h"
 #include "script/keeper.h"
 
@@ -26,29 +27,35 @@ static tw_status fail_forked(tw_error *error) {
 
 /* ------------------------------------------------------------------- begin */
 
-static void told_dropped(void *self, const char *cause, const tw_event *event) {
+static void told_dropped(void *self, tw_drop_cause cause, const tw_event *event) {
+  static const char *const names[] = {"newest", "oldest", "timeout", "closed", "memory"};
   const tw_engine *engine = self;
-  if (engine->ops.dropped) engine->ops.dropped(engine->self, cause, event);
+  if (engine->ops.dropped) engine->ops.dropped(engine->self, names[cause], event);
 }
 
 static void told_failed(void *self, tw_event *event, const tw_error *error) {
   const tw_engine *engine = self;
-  tw_failure failure = {.where = event ? "route" : "state",
+  tw_failure failure = {.where = event ? "engine" : "state",
                         .path = "",
                         .event = event,
                         .events = event != NULL,
-                        .error = error};
+                        .error = error,
+                        .origin = tw_worker_origin()};
   if (engine->ops.failed) engine->ops.failed(engine->self, &failure);
 }
 
 static void observe_failed(void *self, const tw_failure *failure) {
   const tw_engine *engine = self;
-  engine->ops.failed(engine->self, failure);
+  tw_failure told = *failure;
+  told.origin = tw_worker_origin();
+  engine->ops.failed(engine->self, &told);
 }
 
 static void observe_dead(void *self, const tw_failure *failure) {
   const tw_engine *engine = self;
-  engine->ops.dead(engine->self, failure);
+  tw_failure told = *failure;
+  told.origin = tw_worker_origin();
+  engine->ops.dead(engine->self, &told);
 }
 
 static tw_status keep_texts(tw_engine *engine, const char *path, const char *options,
@@ -60,15 +67,14 @@ static tw_status keep_texts(tw_engine *engine, const char *path, const char *opt
 }
 
 static tw_status new_engine(const char *path, const char *options, size_t len,
-                            const tw_engine_ops *ops, void *self, unsigned workers,
-                            tw_engine **out, tw_error *error) {
+                            const tw_engine_ops *ops, void *self, tw_engine **out,
+                            tw_error *error) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   pthread_once(&once, watch_forks);
-  tw_engine *engine = tw_calloc(1, sizeof *engine + workers * sizeof *engine->workers);
+  tw_engine *engine = tw_calloc(1, sizeof *engine);
   if (!engine) return tw_no_memory(error);
   atomic_init(&engine->refs, 1);
   engine->forks = atomic_load(&forks);
-  engine->worker_count = workers;
   if (ops) engine->ops = *ops;
   engine->ops.offers = NULL; /* the list is the caller's, */
   engine->ops.free = NULL;   /* and so is `self` until the engine is there */
@@ -78,6 +84,7 @@ static tw_status new_engine(const char *path, const char *options, size_t len,
   pthread_mutex_init(&engine->closing, NULL);
   pthread_mutex_init(&engine->reloading, NULL);
   tw_pool_init(&engine->pool);
+  tw_ledger_init(&engine->ledger);
   tw_cells_init(&engine->cells, &(tw_limits){0});
   *out = engine;
   return keep_texts(engine, path, options, len, error);
@@ -94,38 +101,15 @@ static tw_status start_workers(tw_engine *engine, tw_error *error) {
   return status;
 }
 
-/* How many workers there will be is known only when the script was loaded once. */
-static tw_status count_workers(const char *path, const char *options, size_t len,
-                               const tw_host *host, unsigned *workers, tw_error *error) {
-  tw_script *script;
-  char *own = NULL;
-  size_t own_len;
-  tw_engine_options read = {0};
-  tw_engine_sandbox sandbox;
-  if (!options) options = "{}", len = 2;
-  *workers = 0;
-  tw_status status = tw_engine_sandbox_read(options, len, &sandbox, error);
-  const tw_script_setup setup = {.host = host, .options = &sandbox.script};
-  if (status == TW_OK) status = tw_script_load_as(path, &setup, &script, error);
-  tw_engine_sandbox_fini(&sandbox);
-  if (status) return status;
-  status = tw_script_engine_options(script, &own, &own_len, error);
-  if (status == TW_OK)
-    status = tw_engine_options_read(options, len, own, own_len, &read, error);
-  *workers = read.workers;
-  tw_engine_options_fini(&read);
-  tw_free(own);
-  tw_script_free(script);
-  return status;
-}
-
 static void free_engine(tw_engine *engine) {
   for (unsigned i = 0; i < engine->worker_count; i++) tw_worker_fini(&engine->workers[i]);
+  tw_free(engine->workers);
   tw_keeper_free(engine->keeper);
   tw_snapshot_unref(engine->seen);
   tw_snapshot_unref(engine->previous);
   tw_engine_options_fini(&engine->options);
   tw_pool_fini(&engine->pool);
+  tw_ledger_fini(&engine->ledger);
   tw_host_free(engine->host);
   tw_cells_fini(&engine->cells);
   pthread_mutex_destroy(&engine->closing);
@@ -139,14 +123,11 @@ static void free_engine(tw_engine *engine) {
 tw_status tw_engine_new(const char *script, const char *options, size_t len,
                         const tw_engine_ops *ops, void *self, tw_engine **out,
                         tw_error *error) {
-  unsigned workers;
   tw_engine *engine = NULL;
   tw_host *host;
   *out = NULL;
   tw_status status = tw_host_new(ops ? ops->offers : NULL, &host, error);
-  if (status == TW_OK) status = count_workers(script, options, len, host, &workers, error);
-  if (status == TW_OK)
-    status = new_engine(script, options, len, ops, self, workers, &engine, error);
+  if (status == TW_OK) status = new_engine(script, options, len, ops, self, &engine, error);
   if (engine) engine->host = host;
   else tw_host_free(host);
   if (status == TW_OK) status = tw_engine_first(engine, error);
@@ -189,14 +170,18 @@ static uint64_t hash_value(const tw_event *event, tw_ref value) {
   return text ? XXH3_64bits(text, len) : 0;
 }
 
+static tw_worker *take_turn(tw_engine *engine) {
+  unsigned turn = atomic_fetch_add_explicit(&engine->turn, 1, memory_order_relaxed);
+  return &engine->workers[turn % engine->worker_count];
+}
+
 static tw_worker *choose(tw_engine *engine, const tw_event *event) {
   tw_ref value;
   unsigned count = engine->worker_count;
   if (count == 1) return engine->workers;
   if (engine->options.key && tw_path_find(event, engine->options.key, &value))
     return &engine->workers[hash_value(event, value) % count];
-  unsigned turn = atomic_fetch_add_explicit(&engine->turn, 1, memory_order_relaxed);
-  return &engine->workers[turn % count];
+  return take_turn(engine);
 }
 
 tw_status tw_engine_send(tw_engine *engine, const tw_event *event, tw_error *error) {
@@ -216,12 +201,56 @@ tw_status tw_engine_send_json(tw_engine *engine, const char *json, size_t len,
   return tw_worker_push(choose(engine, &cell->event), cell, error);
 }
 
+/* Without a key the workers read the lines themselves. */
+static tw_status feed_whole(tw_engine *engine, tw_block *block, tw_error *error) {
+  tw_cell *cell;
+  tw_block_ref(block, 1);
+  tw_status status = tw_cells_lines(&engine->cells, block, &cell, error);
+  if (status == TW_OK) status = tw_worker_feed(take_turn(engine), cell, error);
+  if (status) tw_block_leave(block);
+  tw_block_unref(block, 1);
+  return status;
+}
+
+/* @return TW_ECLOSED, or TW_OK: a line that is no event was told */
+static tw_status feed_line(tw_engine *engine, tw_block *block, const tw_line *line,
+                           tw_tally *tally, tw_error *error) {
+  tw_cell *cell;
+  tw_error why;
+  if (tw_line_fit(block, line, &why) == TW_OK &&
+      tw_cells_line(&engine->cells, block, line, &cell, &why) == TW_OK)
+    return tw_worker_feed(choose(engine, &cell->event), cell, error);
+  tally->rejected++;
+  tw_block_reject(block, line, &why);
+  return TW_OK;
+}
+
+static tw_status feed_by_key(tw_engine *engine, tw_block *block, tw_error *error) {
+  tw_tally tally = {0};
+  tw_block_at at = {0};
+  tw_line line;
+  tw_status status = TW_OK;
+  while (tw_block_next(block, &at, &line)) {
+    if (!tw_tally_line(&tally, &line)) continue;
+    if (status == TW_OK) status = feed_line(engine, block, &line, &tally, error);
+    if (status) tally.left++;
+  }
+  tw_block_count(block, &tally);
+  tw_block_unref(block, 1);
+  return status;
+}
+
+tw_status tw_engine_feed(tw_engine *engine, tw_block *block, tw_error *error) {
+  bool has_key = engine->worker_count > 1 && engine->options.key;
+  return has_key ? feed_by_key(engine, block, error) : feed_whole(engine, block, error);
+}
+
 /* ----------------------------------------------------------- flush, close */
 
 /* @return NULL for no limit */
 static const struct timespec *limit_in(int timeout_ms, struct timespec *out) {
   if (timeout_ms < 0) return NULL;
-  *out = tw_worker_deadline((uint64_t)timeout_ms * 1000000);
+  *out = tw_deadline((uint64_t)timeout_ms * 1000000);
   return out;
 }
 
@@ -284,6 +313,22 @@ tw_status tw_engine_close(tw_engine *engine, int timeout_ms, uint64_t *remaining
   return status;
 }
 
+static void add_counts(tw_engine_stats *to, const tw_worker_counts *from) {
+  to->received += from->received;
+  to->processed += from->processed;
+  to->waiting += from->waiting;
+  to->dropped_newest += from->dropped[TW_DROP_NEWEST];
+  to->dropped_oldest += from->dropped[TW_DROP_OLDEST];
+  to->dropped_timeout += from->dropped[TW_DROP_TIMEOUT];
+  to->dropped_closed += from->dropped[TW_DROP_CLOSED];
+  to->dropped_memory += from->dropped[TW_DROP_MEMORY];
+  for (unsigned i = 0; i < TW_DROP_CAUSES; i++) to->dropped += from->dropped[i];
+}
+
+void tw_engine_visit(tw_engine *engine, tw_branch_visit_fn visit, void *self) {
+  if (tw_engine_is_ours(engine)) tw_ledger_visit(&engine->ledger, visit, self);
+}
+
 void tw_engine_get_stats(tw_engine *engine, tw_engine_stats *out) {
   *out = (tw_engine_stats){.workers = engine->worker_count};
   if (!tw_engine_is_ours(engine)) return;
@@ -293,10 +338,7 @@ void tw_engine_get_stats(tw_engine *engine, tw_engine_stats *out) {
   for (unsigned i = 0; i < engine->worker_count; i++) {
     tw_worker *worker = &engine->workers[i];
     pthread_mutex_lock(&worker->mutex);
-    out->received += worker->tail;
-    out->processed += worker->processed;
-    out->dropped += worker->dropped + worker->refused;
-    out->waiting += worker->tail - worker->processed - worker->dropped;
+    add_counts(out, &worker->counts);
     pthread_mutex_unlock(&worker->mutex);
   }
 }

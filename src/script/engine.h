@@ -23,6 +23,7 @@ struct tw_engine {
   tw_observer observer; ///< of the scripts, from the ops
   tw_engine_options options;
   tw_pool pool;
+  tw_ledger ledger;
   tw_host *host; ///< what it offers to the scripts
   tw_cells cells;
   tw_keeper *keeper; ///< NULL: nothing is watched
@@ -45,9 +46,15 @@ struct tw_engine {
   atomic_uint_fast64_t number, reloads, refused;
 
   unsigned worker_count;
-  tw_worker workers[];
+  tw_worker *workers; ///< owned
 };
 
+/// Has the lines of a block processed; the block's intake is told what became of them. They
+/// are never dropped for want of room: this waits. Order is that of the events sent.
+/// @param block  its reference is kept, also on failure
+/// @return TW_OK; TW_ECLOSED, TW_ENOMEM when not all of it was taken: what was not is counted
+///         as left
+tw_status tw_engine_feed(tw_engine *engine, tw_block *block, tw_error *error);
 /// @return false in a child of the process that made it
 bool tw_engine_is_ours(const tw_engine *engine);
 /// Loads and opens the first generation, with the options that it and the host give.

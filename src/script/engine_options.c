@@ -10,6 +10,7 @@
    reads both sets anew, and is refused when another one differs. */
 #include "script/engine_options.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "core/options.h"
@@ -26,9 +27,9 @@ static const tw_option declared[] = {{"workers", TW_OPTION_INTEGER, false},
                                      {"max_depth", TW_OPTION_INTEGER, false},
                                      {"grants", TW_OPTION_STRING, false},
                                      {"package_path", TW_OPTION_STRING, false},
-                                     {"memory_limit", TW_OPTION_SIZE, false},
-                                     {"instruction_limit", TW_OPTION_INTEGER, false},
-                                     {"time_limit", TW_OPTION_DURATION, false}};
+                                     {"memory_limit", TW_OPTION_SIZE_LIMIT, false},
+                                     {"instruction_limit", TW_OPTION_INTEGER_LIMIT, false},
+                                     {"time_limit", TW_OPTION_DURATION_LIMIT, false}};
 
 enum { MAX_QUEUE = 1 << 20 };
 
@@ -123,6 +124,15 @@ static void split_names(tw_engine_sandbox *out) {
   out->script.grants = out->grants;
 }
 
+static void read_limits(tw_event *given, tw_script_options *out) {
+  out->memory = (size_t)tw_option_size(given, "memory_limit", 0);
+  out->instructions = tw_option_integer(given, "instruction_limit", 0);
+  out->seconds = (double)tw_option_duration(given, "time_limit", 0) / 1e9;
+  if (tw_option_is_none(given, "memory_limit")) out->memory = SIZE_MAX;
+  if (tw_option_is_none(given, "instruction_limit")) out->instructions = TW_NO_LIMIT;
+  if (tw_option_is_none(given, "time_limit")) out->seconds = INFINITY;
+}
+
 tw_status tw_engine_sandbox_read(const char *host, size_t len, tw_engine_sandbox *out,
                                  tw_error *error) {
   tw_event *given = NULL;
@@ -137,9 +147,7 @@ tw_status tw_engine_sandbox_read(const char *host, size_t len, tw_engine_sandbox
   }
   if (status == TW_OK) {
     out->script.package_path = out->path;
-    out->script.memory = (size_t)tw_option_size(given, "memory_limit", 0);
-    out->script.instructions = tw_option_integer(given, "instruction_limit", 0);
-    out->script.seconds = (double)tw_option_duration(given, "time_limit", 0) / 1e9;
+    read_limits(given, &out->script);
     split_names(out);
     status = tw_script_check_options(&out->script, error);
   }

@@ -33,21 +33,28 @@ static tw_status load_one(const tw_generation_plan *plan, tw_script **out, tw_er
   return status;
 }
 
+static tw_status load_first(const tw_generation_plan *plan, tw_generation *generation,
+                            tw_error *error) {
+  tw_script **first = generation->scripts;
+  tw_status status = load_one(plan, first, error);
+  if (status == TW_OK && tw_script_has_tests(*first)) status = rehearse(plan, error);
+  if (status == TW_OK && !plan->count)
+    status = plan->decide(plan->self, *first, &generation->count, error);
+  return status;
+}
+
 tw_status tw_generation_load(const tw_generation_plan *plan, tw_generation **out,
                              tw_error *error) {
   *out = NULL;
-  size_t size = sizeof(tw_generation) + plan->count * sizeof(tw_script *);
-  tw_generation *generation = tw_calloc(1, size);
+  tw_generation *generation = tw_calloc(1, sizeof *generation);
   if (!generation) return tw_no_memory(error);
   generation->number = plan->number;
   generation->snapshot = tw_snapshot_ref(plan->snapshot);
+  generation->ledger = plan->ledger;
   generation->count = plan->count;
-  tw_status status = TW_OK;
-  for (unsigned i = 0; i < plan->count && status == TW_OK; i++) {
+  tw_status status = load_first(plan, generation, error);
+  for (unsigned i = 1; i < generation->count && status == TW_OK; i++)
     status = load_one(plan, &generation->scripts[i], error);
-    if (status == TW_OK && i == 0 && tw_script_has_tests(generation->scripts[0]))
-      status = rehearse(plan, error);
-  }
   if (status) tw_generation_free(generation, NULL);
   else *out = generation;
   return status;
@@ -59,6 +66,10 @@ tw_status tw_generation_open(tw_generation *generation, tw_error *error) {
     status = tw_router_open(tw_script_router(generation->scripts[i]), error);
     tw_script_release(generation->scripts[i]);
   }
+  for (unsigned i = 0; i < generation->count && status == TW_OK; i++)
+    status =
+        tw_ledger_enter(generation->ledger, tw_script_router(generation->scripts[i]), error);
+  generation->is_entered = true;
   tw_snapshot_complete(generation->snapshot);
   return status;
 }
@@ -66,10 +77,12 @@ tw_status tw_generation_open(tw_generation *generation, tw_error *error) {
 tw_status tw_generation_free(tw_generation *generation, tw_error *error) {
   if (!generation) return TW_OK;
   tw_status first = TW_OK;
-  for (unsigned i = 0; i < generation->count; i++) {
-    tw_status status = tw_script_close(generation->scripts[i], first ? NULL : error);
+  for (unsigned i = 0; i < TW_MAX_WORKERS && generation->scripts[i]; i++) {
+    tw_script *script = generation->scripts[i];
+    tw_status status = tw_script_close(script, first ? NULL : error);
     if (!first) first = status;
-    tw_script_free(generation->scripts[i]);
+    if (generation->is_entered) tw_ledger_leave(generation->ledger, tw_script_router(script));
+    tw_script_free(script);
   }
   tw_snapshot_unref(generation->snapshot);
   tw_free(generation);

@@ -2,22 +2,29 @@
 #ifndef TW_SCRIPT_GENERATION_H
 #define TW_SCRIPT_GENERATION_H
 
+#include "script/engine_options.h"
+#include "script/ledger.h"
 #include "script/script.h"
 
 /// Immutable but for the states of its scripts, each of which is one worker's.
 typedef struct tw_generation {
   uint64_t number;
   tw_snapshot *snapshot; ///< a reference: of all its files
+  tw_ledger *ledger;     ///< borrowed
+  bool is_entered;       ///< in the ledger
   unsigned count;
-  tw_script *scripts[];
+  tw_script *scripts[TW_MAX_WORKERS];
 } tw_generation;
 
 /// What to make one of. All borrowed.
 typedef struct tw_generation_plan {
   const char *path;
   uint64_t number;
-  unsigned count;
+  unsigned count; ///< of scripts; 0: `decide` says it
+  /// Called with the first script, when it is loaded.
+  tw_status (*decide)(void *self, tw_script *first, unsigned *count, tw_error *error);
   tw_pool *pool;
+  tw_ledger *ledger;                ///< where the branches of the open generation are entered
   const tw_host *host;
   const tw_script_options *options; ///< of its states
   tw_snapshot *snapshot;            ///< empty: the files are read; or of an earlier generation
@@ -29,7 +36,8 @@ typedef struct tw_generation_plan {
 /// @param[out] out  owned; nothing is left behind on failure
 tw_status tw_generation_load(const tw_generation_plan *plan, tw_generation **out,
                              tw_error *error);
-/// Opens the backends; no file is read any more. On failure the generation is only to be freed.
+/// Opens the backends, and enters them in the ledger; no file is read any more. On failure the
+/// generation is only to be freed.
 tw_status tw_generation_open(tw_generation *generation, tw_error *error);
 /// Flushes and closes what no other generation uses, and frees it. NULL is allowed.
 /// @return what closing said first

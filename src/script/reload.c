@@ -34,14 +34,36 @@ static tw_status read_options(tw_engine *engine, tw_script *script, tw_engine_op
   return status;
 }
 
+/* The first script says how many workers there are. */
+static tw_status decide(void *self, tw_script *first, unsigned *count, tw_error *error) {
+  tw_engine *engine = self;
+  tw_status status = read_options(engine, first, &engine->options, error);
+  if (status) return status;
+  engine->workers = tw_calloc(engine->options.workers, sizeof *engine->workers);
+  if (!engine->workers) return tw_no_memory(error);
+  *count = engine->worker_count = engine->options.workers;
+  engine->cells.limits = engine->options.limits;
+  return TW_OK;
+}
+
+/* Asks the host; then the backends are opened. */
+static tw_status open_accepted(tw_engine *engine, tw_generation *generation, tw_error *error) {
+  tw_status status = TW_OK;
+  if (engine->ops.accept)
+    status = engine->ops.accept(engine->self, tw_script_router(generation->scripts[0]), error);
+  return status ? status : tw_generation_open(generation, error);
+}
+
 static tw_status load(tw_engine *engine, tw_snapshot *snapshot, tw_generation **out,
                       tw_error *error) {
   bool observed = engine->observer.failed || engine->observer.dead;
   tw_generation_plan plan = {.path = engine->path,
                              .number = atomic_load(&engine->number) + 1,
                              .count = engine->worker_count,
+                             .decide = decide,
                              .pool = &engine->pool,
                              .host = engine->host,
+                             .ledger = &engine->ledger,
                              .snapshot = snapshot,
                              .observer = observed ? &engine->observer : NULL,
                              .self = engine};
@@ -95,24 +117,28 @@ static tw_status build(tw_engine *engine, tw_snapshot *snapshot, bool states,
   }
   tw_engine_options_fini(&next);
   if (status == TW_OK && states) status = try_states(engine, *out, error);
-  if (status == TW_OK) status = tw_generation_open(*out, error);
+  if (status == TW_OK) status = open_accepted(engine, *out, error);
   if (status == TW_OK) return TW_OK;
   tw_generation_free(*out, NULL);
   *out = NULL;
   return status;
 }
 
+/* A mistake of the host's is told before the script is looked at. */
+static tw_status check_host_options(const tw_engine *engine, tw_error *error) {
+  tw_engine_options unused;
+  tw_status status = tw_engine_options_read(engine->host_options, engine->host_options_len,
+                                            "{}", 2, &unused, error);
+  tw_engine_options_fini(&unused);
+  return status;
+}
+
 tw_status tw_engine_first(tw_engine *engine, tw_error *error) {
   engine->seen = tw_snapshot_new();
   if (!engine->seen) return tw_no_memory(error);
-  tw_status status = load(engine, engine->seen, &engine->generation, error);
-  if (status == TW_OK)
-    status = read_options(engine, engine->generation->scripts[0], &engine->options, error);
-  if (status == TW_OK && engine->options.workers != engine->worker_count)
-    status = tw_fail(error, TW_EINVAL, "%s: its workers changed while it was loaded: try again",
-                     engine->path);
-  if (status == TW_OK) status = tw_generation_open(engine->generation, error);
-  engine->cells.limits = engine->options.limits;
+  tw_status status = check_host_options(engine, error);
+  if (status == TW_OK) status = load(engine, engine->seen, &engine->generation, error);
+  if (status == TW_OK) status = open_accepted(engine, engine->generation, error);
   if (status == TW_OK) atomic_store(&engine->number, engine->generation->number);
   return status;
 }

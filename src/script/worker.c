@@ -11,8 +11,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/wait.h"
 #include "core/inspect.h"
 #include "script/change.h"
+#include "script/deliver.h"
 #include "script/upkeep.h"
 
 /* How a worker that ran dry waits for more before it flushes. */
@@ -21,6 +23,7 @@ enum { LINGER_ROUNDS = 8, LINGER_NS = 50000 };
 static __thread const tw_worker *here;
 
 bool tw_worker_is_here(void) { return here != NULL; }
+const tw_origin *tw_worker_origin(void) { return here ? here->origin : NULL; }
 
 void tw_worker_wake(tw_worker *worker) {
   if (!worker->is_idle) return;
@@ -30,114 +33,140 @@ void tw_worker_wake(tw_worker *worker) {
 
 /* -------------------------------------------------------------------- push */
 
-struct timespec tw_worker_deadline(uint64_t ns) {
-  struct timespec at;
-  clock_gettime(CLOCK_MONOTONIC, &at);
-  ns += (uint64_t)at.tv_nsec;
-  at.tv_sec += (time_t)(ns / 1000000000);
-  at.tv_nsec = (long)(ns % 1000000000);
-  return at;
-}
-
 static bool is_full(const tw_worker *worker) {
   return worker->tail - worker->head >= worker->options->queue;
 }
 
-/* A worker does not wait for itself, nor for another that may wait for it. */
-static const char *wait_for_room(tw_worker *worker) {
-  if (here) return "newest";
-  uint64_t limit = worker->options->block_ns;
-  struct timespec end = tw_worker_deadline(limit);
+static bool wait_for_room(tw_worker *worker, bool (*is_full_for)(const tw_worker *),
+                          uint64_t limit) {
+  struct timespec end = tw_deadline(limit);
   int problem = 0;
   worker->blocked++;
-  while (is_full(worker) && !worker->is_closed && problem != ETIMEDOUT) {
+  while (is_full_for(worker) && !worker->is_closed && problem != ETIMEDOUT) {
     if (limit) problem = pthread_cond_timedwait(&worker->emptied, &worker->mutex, &end);
     else pthread_cond_wait(&worker->emptied, &worker->mutex);
   }
   worker->blocked--;
-  return is_full(worker) && !worker->is_closed ? "timeout" : NULL;
+  return worker->is_closed || !is_full_for(worker);
 }
 
-/* Makes room as the policy says. @return why the new event is dropped, or NULL
-   @param[out] oldest  the event that is dropped in its place, or NULL */
-static const char *make_room(tw_worker *worker, tw_cell **oldest) {
-  *oldest = NULL;
+static void put(tw_worker *worker, tw_cell *cell) {
+  worker->ring[worker->tail++ & (worker->room - 1)] = cell;
+  tw_worker_wake(worker);
+}
+
+/* A block is never dropped, so the newest event is in its stead. */
+static tw_cell *take_oldest(tw_worker *worker) {
+  tw_cell *cell = worker->ring[worker->head & (worker->room - 1)];
+  if (cell->block) return NULL;
+  worker->head++;
+  worker->counts.waiting--;
+  return cell;
+}
+
+/* Makes room as the policy says. A worker does not wait for itself, nor for another that may
+   wait for it. @param[out] gone  the event that is dropped, or NULL */
+static tw_drop_cause make_room(tw_worker *worker, tw_cell *fresh, tw_cell **gone) {
+  tw_drop_cause cause = TW_DROP_NEWEST;
+  *gone = NULL;
   switch (worker->options->overload) {
-    case TW_OVERLOAD_BLOCK: return wait_for_room(worker);
-    case TW_OVERLOAD_NEWEST: return "newest";
-    case TW_OVERLOAD_OLDEST: break;
+    case TW_OVERLOAD_BLOCK:
+      if (!here && wait_for_room(worker, is_full, worker->options->block_ns)) return cause;
+      if (!here) cause = TW_DROP_TIMEOUT;
+      break;
+    case TW_OVERLOAD_NEWEST: break;
+    case TW_OVERLOAD_OLDEST:
+      *gone = take_oldest(worker);
+      if (*gone) cause = TW_DROP_OLDEST;
+      break;
   }
-  *oldest = worker->ring[worker->head++ & (worker->room - 1)];
-  worker->dropped++;
-  return NULL;
+  if (!*gone) *gone = fresh;
+  worker->counts.dropped[cause]++;
+  return cause;
 }
 
-static void drop(tw_worker *worker, const char *cause, tw_cell *cell) {
+static void drop(tw_worker *worker, tw_drop_cause cause, tw_cell *cell) {
   if (worker->ops.dropped) worker->ops.dropped(worker->ops.self, cause, &cell->event);
   tw_cells_put(worker->cells, &cell, 1);
 }
 
+static tw_status refuse_closed(tw_worker *worker, tw_cell *cell, tw_error *error) {
+  tw_cells_put(worker->cells, &cell, 1);
+  return tw_fail(error, TW_ECLOSED, "the engine is closed");
+}
+
 tw_status tw_worker_push(tw_worker *worker, tw_cell *cell, tw_error *error) {
-  const char *cause = NULL;
-  tw_cell *oldest = NULL;
+  tw_cell *gone = NULL;
+  tw_drop_cause cause = TW_DROP_NEWEST;
   pthread_mutex_lock(&worker->mutex);
-  if (is_full(worker) && !worker->is_closed) cause = make_room(worker, &oldest);
+  if (is_full(worker) && !worker->is_closed) cause = make_room(worker, cell, &gone);
   bool is_closed = worker->is_closed;
-  if (is_closed || cause) {
-    worker->refused += cause != NULL;
-  } else {
-    worker->ring[worker->tail++ & (worker->room - 1)] = cell;
-    tw_worker_wake(worker);
+  if (!is_closed && gone != cell) {
+    put(worker, cell);
+    worker->counts.received++;
+    worker->counts.waiting++;
   }
   pthread_mutex_unlock(&worker->mutex);
-  if (oldest) drop(worker, "oldest", oldest);
-  if (is_closed) tw_cells_put(worker->cells, &cell, 1);
-  else if (cause) drop(worker, cause, cell);
-  if (is_closed) return tw_fail(error, TW_ECLOSED, "the engine is closed");
-  if (!cause) return TW_OK;
-  return tw_fail(error, TW_ELIMIT, "the queue is full: the event was dropped");
+  bool is_dropped = gone == cell;
+  if (gone) drop(worker, cause, gone);
+  if (is_dropped) return tw_fail(error, TW_ELIMIT, "the queue is full: the event was dropped");
+  return is_closed ? refuse_closed(worker, cell, error) : TW_OK;
+}
+
+static bool is_fed(const tw_worker *worker) {
+  return is_full(worker) || worker->blocks >= TW_WORKER_BLOCKS;
+}
+
+tw_status tw_worker_feed(tw_worker *worker, tw_cell *cell, tw_error *error) {
+  pthread_mutex_lock(&worker->mutex);
+  wait_for_room(worker, cell->holds_lines ? is_fed : is_full, 0);
+  bool is_closed = worker->is_closed;
+  if (!is_closed) {
+    put(worker, cell);
+    worker->blocks += cell->holds_lines;
+    worker->counts.received += !cell->holds_lines;
+    worker->counts.waiting += !cell->holds_lines;
+  }
+  pthread_mutex_unlock(&worker->mutex);
+  return is_closed ? refuse_closed(worker, cell, error) : TW_OK;
 }
 
 /* -------------------------------------------------------------------- loop */
 
-/* Takes the oldest events out, up to where the script changes. */
+/* Takes the oldest events out, up to where the script changes; a block of lines alone. */
 static size_t take(tw_worker *worker, tw_cell *batch[TW_WORKER_BATCH]) {
   uint64_t end =
       worker->next && worker->change_at < worker->tail ? worker->change_at : worker->tail;
   size_t count = 0;
-  while (worker->head < end && count < TW_WORKER_BATCH)
-    batch[count++] = worker->ring[worker->head++ & (worker->room - 1)];
+  while (worker->head < end && count < TW_WORKER_BATCH) {
+    tw_cell *cell = worker->ring[worker->head & (worker->room - 1)];
+    if (cell->holds_lines && count) break;
+    worker->head++;
+    batch[count++] = cell;
+    if (!cell->holds_lines) continue;
+    worker->blocks--;
+    break;
+  }
   worker->in_hand = count;
   if (count && worker->blocked) pthread_cond_broadcast(&worker->emptied);
   return count;
 }
 
-static size_t deliver(tw_worker *worker, tw_cell **batch, size_t count) {
-  tw_router *router = tw_script_router(worker->script);
-  size_t processed = 0;
-  for (size_t i = 0; i < count; i++) {
-    tw_error error;
-    uint64_t reached;
-    tw_status status = tw_router_deliver(router, &batch[i]->event, TW_MORE, &reached, &error);
-    if (status == TW_OK || reached) processed++;
-    else if (worker->ops.failed) worker->ops.failed(worker->ops.self, &batch[i]->event, &error);
-  }
-  return processed;
-}
-
 /* Called with the mutex, which is given up meanwhile. */
-static void process(tw_worker *worker, tw_cell **batch, size_t count, bool abandon) {
+static void process(tw_worker *worker, tw_cell **batch, size_t count) {
+  tw_worker_counts done = {0};
+  bool holds_lines = batch[0]->holds_lines;
   pthread_mutex_unlock(&worker->mutex);
-  size_t processed = 0;
-  if (!abandon) processed = deliver(worker, batch, count);
+  if (holds_lines) tw_worker_read_lines(worker, batch[0], &done);
+  else tw_worker_deliver(worker, batch, count, &done);
   tw_script_tick(worker->script);
-  for (size_t i = 0; abandon && worker->ops.dropped && i < count; i++)
-    worker->ops.dropped(worker->ops.self, "closed", &batch[i]->event);
   tw_cells_put(worker->cells, batch, count);
   pthread_mutex_lock(&worker->mutex);
-  worker->processed += processed;
-  worker->dropped += count - processed;
-  if (abandon) worker->abandoned += count;
+  worker->counts.received += done.received;
+  worker->counts.processed += done.processed;
+  worker->counts.dropped[TW_DROP_CLOSED] += done.dropped[TW_DROP_CLOSED];
+  worker->counts.dropped[TW_DROP_MEMORY] += done.dropped[TW_DROP_MEMORY];
+  if (!holds_lines) worker->counts.waiting -= count;
   worker->in_hand = 0;
 }
 
@@ -175,7 +204,7 @@ static void sleep_until_woken(tw_worker *worker) {
     run_timers(worker);
     return;
   }
-  struct timespec end = tw_worker_deadline(timer < 0 ? 0 : (uint64_t)timer * 1000);
+  struct timespec end = tw_deadline(timer < 0 ? 0 : (uint64_t)timer * 1000);
   int problem = 0;
   worker->is_idle = true;
   while (worker->is_idle && problem != ETIMEDOUT) {
@@ -204,7 +233,7 @@ static bool step(tw_worker *worker, unsigned *rounds) {
     flush(worker);
   } else if ((count = take(worker, batch))) {
     *rounds = 0;
-    process(worker, batch, count, worker->is_abandoned);
+    process(worker, batch, count);
   } else if (worker->is_closed) {
     return false;
   } else {
@@ -281,23 +310,15 @@ void tw_worker_close(tw_worker *worker) {
 uint64_t tw_worker_join(tw_worker *worker, const struct timespec *end) {
   if (!worker->is_running) return 0;
   pthread_mutex_lock(&worker->mutex);
-  while (!worker->is_done && !worker->is_abandoned)
-    worker->is_abandoned = !await_progress(worker, end);
+  while (!worker->is_done && !atomic_load(&worker->is_abandoned))
+    atomic_store(&worker->is_abandoned, !await_progress(worker, end));
   pthread_mutex_unlock(&worker->mutex);
   pthread_join(worker->thread, NULL);
   worker->is_running = false;
-  return worker->abandoned;
+  return worker->counts.dropped[TW_DROP_CLOSED];
 }
 
 /* -------------------------------------------------------------------- life */
-
-static void init_condition(pthread_cond_t *condition) {
-  pthread_condattr_t attributes;
-  pthread_condattr_init(&attributes);
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  pthread_cond_init(condition, &attributes);
-  pthread_condattr_destroy(&attributes);
-}
 
 tw_status tw_worker_init(tw_worker *worker, const tw_engine_options *options,
                          const tw_worker_ops *ops, tw_cells *cells, tw_script *script,
@@ -309,9 +330,9 @@ tw_status tw_worker_init(tw_worker *worker, const tw_engine_options *options,
   worker->ring = tw_calloc(room, sizeof(void *));
   if (!worker->ring) return tw_no_memory(error);
   pthread_mutex_init(&worker->mutex, NULL);
-  init_condition(&worker->filled);
-  init_condition(&worker->emptied);
-  init_condition(&worker->progressed);
+  tw_condition_init(&worker->filled);
+  tw_condition_init(&worker->emptied);
+  tw_condition_init(&worker->progressed);
   return TW_OK;
 }
 

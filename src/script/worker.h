@@ -2,9 +2,11 @@
 ///
 /// Events have numbers, counted from 0 for each worker: those below `head` have left the
 /// queue, those below `tail` have come. A change of script and a flush are asked for at a
-/// number and happen between two events, never inside of one.
+/// number and happen between two events, never inside of one. A block of lines has one number.
 #ifndef TW_SCRIPT_WORKER_H
 #define TW_SCRIPT_WORKER_H
+
+#include <stdatomic.h>
 
 #include "base/buffer.h"
 #include "script/cell.h"
@@ -13,10 +15,30 @@
 
 /// Events that a worker takes at once.
 #define TW_WORKER_BATCH 256
+/// Blocks that wait at a worker, at most.
+#define TW_WORKER_BLOCKS 2
+
+/// Why an event was dropped.
+typedef enum tw_drop_cause {
+  TW_DROP_NEWEST,  ///< the queue was full
+  TW_DROP_OLDEST,  ///< the queue was full
+  TW_DROP_TIMEOUT, ///< the queue stayed full
+  TW_DROP_CLOSED,  ///< the engine was closed before its turn came
+  TW_DROP_MEMORY,  ///< there was no memory to route it; told as a failure
+  TW_DROP_CAUSES
+} tw_drop_cause;
+
+/// What a worker has done, in events.
+typedef struct tw_worker_counts {
+  uint64_t received;  ///< that came: into the queue, or as lines
+  uint64_t processed; ///< of them
+  uint64_t waiting;   ///< of them, without the lines of blocks
+  uint64_t dropped[TW_DROP_CAUSES];
+} tw_worker_counts;
 
 /// Who is told of an event that was not processed; called without a lock.
 typedef struct tw_worker_ops {
-  void (*dropped)(void *self, const char *cause, const tw_event *event);
+  void (*dropped)(void *self, tw_drop_cause cause, const tw_event *event);
   /// The router itself had no memory for an event; or, without one, the script's state was
   /// not handed over, or its end failed.
   void (*failed)(void *self, tw_event *event, const tw_error *error);
@@ -36,13 +58,13 @@ typedef struct tw_worker {
   tw_cell **ring;
   size_t room; ///< of the ring: a power of two, at least the options' queue
   uint64_t head, tail;
-  size_t in_hand;    ///< events that left the queue and are not through yet
-  bool is_idle;      ///< the worker sleeps until it is woken
-  unsigned blocked;  ///< threads that wait for room
-  bool is_closed;    ///< nothing comes any more
-  bool is_abandoned; ///< what waits is dropped
-  bool is_done;      ///< the thread is about to end
-  tw_script *next;   ///< to change to at `change_at`; NULL: none
+  size_t in_hand;   ///< events that left the queue and are not through yet
+  bool is_idle;     ///< the worker sleeps until it is woken
+  unsigned blocked; ///< threads that wait for room
+  unsigned blocks;  ///< that wait in the queue
+  bool is_closed;   ///< nothing comes any more
+  bool is_done;     ///< the thread is about to end
+  tw_script *next;  ///< to change to at `change_at`; NULL: none
   uint64_t change_at;
   tw_buffer *wanted;       ///< where the script's state is to be written; NULL: not asked for
   tw_status wanted_status; ///< of the last time it was
@@ -50,8 +72,11 @@ typedef struct tw_worker {
   uint64_t flush_at, flushed; ///< asked for; reached
   tw_status flush_status;     ///< of the flush that reached `flushed`
   tw_error flush_error;
-  uint64_t processed, dropped, refused; ///< refused: dropped before they came
-  uint64_t abandoned;                   ///< of `dropped`: when it was closed
+  tw_worker_counts counts;
+
+  /* Of the thread alone, but for the first. */
+  atomic_bool is_abandoned; ///< what waits is dropped
+  const tw_origin *origin;  ///< of the event at hand; NULL: from no source
 } tw_worker;
 
 /// @param script  of the first generation, open
@@ -65,8 +90,14 @@ void tw_worker_fini(tw_worker *worker);
 /// Queues an event. @param cell  kept
 /// @return TW_OK; TW_ELIMIT when it was dropped; TW_ECLOSED
 tw_status tw_worker_push(tw_worker *worker, tw_cell *cell, tw_error *error);
+/// Queues a block's lines, or an event of one. That is never dropped: a source can wait, and
+/// does, without limit of time. @param cell  kept
+/// @return TW_OK; TW_ECLOSED
+tw_status tw_worker_feed(tw_worker *worker, tw_cell *cell, tw_error *error);
 /// @return whether the calling thread is a worker
 bool tw_worker_is_here(void);
+/// @return where the event comes from that the calling worker has at hand; NULL: no source's
+const tw_origin *tw_worker_origin(void);
 
 /// Has a worker that sleeps look again. The mutex is held.
 void tw_worker_wake(tw_worker *worker);
@@ -85,7 +116,5 @@ void tw_worker_close(tw_worker *worker);
 uint64_t tw_worker_join(tw_worker *worker, const struct timespec *end);
 /// pthread_create of a thread that takes no signals.
 tw_status tw_start_thread(pthread_t *thread, void *(*run)(void *), void *self, tw_error *error);
-/// The time on the clock that waits use.
-struct timespec tw_worker_deadline(uint64_t ns);
 
 #endif

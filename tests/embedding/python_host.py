@@ -28,7 +28,7 @@ class Error(Structure):
 
 class Failure(Structure):
     _fields_ = [("where", c_char_p), ("path", c_char_p), ("name", c_char_p), ("event", c_void_p),
-                ("events", c_uint64), ("error", POINTER(Error))]
+                ("events", c_uint64), ("error", POINTER(Error)), ("origin", c_void_p)]
 
 
 OPEN = CFUNCTYPE(c_int, c_void_p, POINTER(Error))
@@ -37,6 +37,7 @@ FLUSH = CFUNCTYPE(c_int, c_void_p, POINTER(c_uint64), POINTER(Error))
 END = CFUNCTYPE(None, c_void_p)
 TOLD = CFUNCTYPE(None, c_void_p, POINTER(Failure))
 DROPPED = CFUNCTYPE(None, c_void_p, c_char_p, c_void_p)
+ACCEPT = CFUNCTYPE(c_int, c_void_p, c_void_p, POINTER(Error))
 RELOADED = CFUNCTYPE(None, c_void_p, c_uint64, POINTER(Error))
 
 
@@ -50,13 +51,14 @@ class Offer(Structure):
 
 class EngineOps(Structure):
     _fields_ = [("failed", TOLD), ("dead", TOLD), ("dropped", DROPPED), ("reloaded", RELOADED),
-                ("free", END), ("offers", POINTER(Offer))]
+                ("free", END), ("offers", POINTER(Offer)), ("accept", ACCEPT)]
 
 
 class EngineStats(Structure):
     _fields_ = [(name, c_uint64) for name in
-                ("generation", "reloads", "refused", "received", "processed", "dropped",
-                 "waiting")] + [("workers", c_uint)]
+                ("generation", "reloads", "refused", "received", "processed", "waiting",
+                 "dropped", "dropped_newest", "dropped_oldest", "dropped_timeout",
+                 "dropped_closed", "dropped_memory")] + [("workers", c_uint)]
 
 
 def load(path):

@@ -1,0 +1,16 @@
+/// deliver.h: what a worker does with what it took from its queue.
+#ifndef TW_SCRIPT_DELIVER_H
+#define TW_SCRIPT_DELIVER_H
+
+#include "script/worker.h"
+
+/* Called by the worker, without its mutex. When it is abandoned, what is left is dropped. */
+
+/// Sends events to the script's router.
+/// @param[out] done  to be added to the worker's counts
+void tw_worker_deliver(tw_worker *worker, tw_cell **batch, size_t count,
+                       tw_worker_counts *done);
+/// Reads the lines of a cell's block, and sends each event.
+void tw_worker_read_lines(tw_worker *worker, tw_cell *cell, tw_worker_counts *done);
+
+#endif

@@ -1,0 +1,173 @@
+/* A row is a path with a kind; its parts are the routers and backends that live there now. A
+   part that leaves for the last time is added to the sum of its row. */
+#include "script/ledger.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "core/kind.h"
+
+typedef struct part {
+  struct part *next;
+  tw_backend *backend; /* a reference; or */
+  tw_router *router;   /* borrowed */
+  size_t trees;        /* that have entered with it */
+} part;
+
+struct tw_ledger_row {
+  tw_ledger_row *next;
+  part *parts;
+  tw_branch gone; /* sums over what has left; its texts are the row's */
+  char text[];    /* path and kind */
+};
+
+typedef struct entering {
+  tw_ledger *ledger;
+  tw_status status;
+} entering;
+
+/* --------------------------------------------------------------------- sums */
+
+static void add_router(tw_router_stats *to, const tw_router *router) {
+  tw_router_stats now;
+  tw_router_get_stats(router, &now);
+  to->received += now.received;
+  to->dropped += now.dropped;
+  to->unrouted += now.unrouted;
+  to->failed += now.failed;
+  to->dead += now.dead;
+}
+
+static void add_backend(tw_backend_stats *to, const tw_backend *backend) {
+  tw_backend_stats now;
+  tw_backend_get_stats(backend, &now);
+  to->sent += now.sent;
+  to->failed += now.failed;
+  to->duplicate += now.duplicate;
+}
+
+static void add(tw_branch *to, const part *from) {
+  if (from->router) add_router(&to->router, from->router);
+  else add_backend(&to->backend, from->backend);
+}
+
+/* --------------------------------------------------------------------- rows */
+
+static bool is_row(const tw_ledger_row *row, const char *path, const char *kind) {
+  bool is_router = !row->gone.kind;
+  return strcmp(row->gone.path, path) == 0 && is_router == !kind &&
+         (is_router || strcmp(row->gone.kind, kind) == 0);
+}
+
+static tw_ledger_row **find_row(tw_ledger *ledger, const char *path, const char *kind) {
+  tw_ledger_row **at = &ledger->rows;
+  while (*at && !is_row(*at, path, kind)) at = &(*at)->next;
+  return at;
+}
+
+static tw_ledger_row *new_row(const char *path, const char *kind) {
+  size_t path_size = strlen(path) + 1, kind_size = kind ? strlen(kind) + 1 : 0;
+  tw_ledger_row *row = tw_calloc(1, sizeof *row + path_size + kind_size);
+  if (!row) return NULL;
+  row->gone.path = memcpy(row->text, path, path_size);
+  if (kind) row->gone.kind = memcpy(row->text + path_size, kind, kind_size);
+  return row;
+}
+
+static part **find_part(tw_ledger_row *row, const tw_backend *backend,
+                        const tw_router *router) {
+  part **at = &row->parts;
+  while (*at && ((*at)->backend != backend || (*at)->router != router)) at = &(*at)->next;
+  return at;
+}
+
+static void free_part(part *gone) {
+  tw_backend_unref(gone->backend);
+  tw_free(gone);
+}
+
+/* -------------------------------------------------------------- enter, leave */
+
+static bool enter_part(tw_ledger_row *row, tw_backend *backend, tw_router *router) {
+  part **at = find_part(row, backend, router);
+  if (!*at) {
+    *at = tw_calloc(1, sizeof **at);
+    if (!*at) return false;
+    (*at)->backend = backend ? tw_backend_ref(backend) : NULL;
+    (*at)->router = router;
+  }
+  (*at)->trees++;
+  return true;
+}
+
+static void enter(void *self, const char *path, tw_backend *backend, tw_router *router) {
+  entering *to = self;
+  if (to->status) return;
+  const char *kind = backend ? tw_backend_kind_name(backend) : NULL;
+  tw_ledger_row **row = find_row(to->ledger, path, kind);
+  if (!*row) *row = new_row(path, kind);
+  if (!*row || !enter_part(*row, backend, router)) to->status = TW_ENOMEM;
+}
+
+tw_status tw_ledger_enter(tw_ledger *ledger, tw_router *root, tw_error *error) {
+  entering to = {ledger, TW_OK};
+  pthread_mutex_lock(&ledger->mutex);
+  enter(&to, "", NULL, root);
+  tw_status status = tw_router_visit(root, enter, &to);
+  pthread_mutex_unlock(&ledger->mutex);
+  if (to.status) return tw_no_memory(error);
+  return status ? tw_no_memory(error) : TW_OK;
+}
+
+static void leave(void *self, const char *path, tw_backend *backend, tw_router *router) {
+  tw_ledger_row *row = *find_row(self, path, backend ? tw_backend_kind_name(backend) : NULL);
+  part **at = row ? find_part(row, backend, router) : NULL;
+  part *gone = at ? *at : NULL;
+  if (!gone || --gone->trees) return;
+  add(&row->gone, gone);
+  *at = gone->next;
+  free_part(gone);
+}
+
+void tw_ledger_leave(tw_ledger *ledger, tw_router *root) {
+  pthread_mutex_lock(&ledger->mutex);
+  leave(ledger, "", NULL, root);
+  tw_router_visit(root, leave, ledger);
+  pthread_mutex_unlock(&ledger->mutex);
+}
+
+/* --------------------------------------------------------------------- life */
+
+void tw_ledger_visit(tw_ledger *ledger, tw_branch_visit_fn visit, void *self) {
+  pthread_mutex_lock(&ledger->mutex);
+  for (tw_ledger_row *row = ledger->rows; row; row = row->next) {
+    tw_branch now = row->gone;
+    for (part *at = row->parts; at; at = at->next) add(&now, at);
+    visit(self, &now);
+  }
+  pthread_mutex_unlock(&ledger->mutex);
+}
+
+void tw_ledger_init(tw_ledger *ledger) {
+  pthread_mutex_init(&ledger->mutex, NULL);
+  ledger->rows = NULL;
+}
+
+static void free_row(tw_ledger_row *row) {
+  while (row->parts) {
+    part *gone = row->parts;
+    row->parts = gone->next;
+    free_part(gone);
+  }
+  tw_free(row);
+}
+
+void tw_ledger_fini(tw_ledger *ledger) {
+  while (ledger->rows) {
+    tw_ledger_row *gone = ledger->rows;
+    ledger->rows = gone->next;
+    free_row(gone);
+  }
+  pthread_mutex_destroy(&ledger->mutex);
+}
