@@ -21,6 +21,13 @@ describe("a sandboxed script", function()
     assert.equal("", run("--grant io,os", with "io.write '' os.tmpname()").err)
   end)
 
+  it("gets_lpeg_where_it_is_installed_and_granted", function()
+    local installed = pcall(require, "lpeg")
+    local tell = with "error(tostring((pcall(require, 'lpeg'))))"
+    assert.matches(": " .. tostring(installed), run("--grant lpeg", tell).err)
+    assert.matches(": false", run("", tell).err)
+  end)
+
   it("is_stopped_at_its_limits", function()
     local loop = with "while true do end"
     assert.matches("main.lua:2: stopped after 5000 instructions", run("--instruction-limit 5000", loop).err)
