@@ -9,5 +9,7 @@
 void tw_lua_open_event(lua_State *L, tw_lua *lua);
 /// Sets `path` only; part of tw_lua_open_event.
 void tw_lua_open_path(lua_State *L, tw_lua *lua);
+/// Sets `regex`.
+void tw_lua_open_regex(lua_State *L, tw_lua *lua);
 
 #endif

@@ -86,12 +86,18 @@ static uint64_t scaled(uint64_t limit, unsigned scale) {
   return limit > UINT64_MAX / scale ? UINT64_MAX : limit * scale;
 }
 
+/* Why a call is to be killed that ran so many instructions more. */
+static tw_kill reason_after(const tw_guard *guard, uint64_t instructions) {
+  if (guard->counted + instructions >= scaled(guard->instructions, guard->scale))
+    return TW_KILL_INSTRUCTIONS;
+  if (cpu_ns() - guard->start >= scaled(guard->time, guard->scale)) return TW_KILL_TIME;
+  return TW_KILL_NONE;
+}
+
 static void count(tw_guard *guard, lua_State *L, uint64_t instructions) {
+  tw_kill why = reason_after(guard, instructions);
   guard->counted += instructions;
-  if (guard->counted >= scaled(guard->instructions, guard->scale))
-    kill_call(guard, L, TW_KILL_INSTRUCTIONS);
-  else if (cpu_ns() - guard->start >= scaled(guard->time, guard->scale))
-    kill_call(guard, L, TW_KILL_TIME);
+  if (why != TW_KILL_NONE) kill_call(guard, L, why);
 }
 
 /* A limit of few instructions is looked at often enough. Without signals, nothing else looks
@@ -126,6 +132,11 @@ void tw_guard_step(tw_guard *guard, lua_State *L, uint64_t steps) {
   if (!guard || !guard->armed) return;
   if (guard->killed) raise_kill(L, guard);
   count(guard, L, steps);
+}
+
+bool tw_guard_would_stop(const tw_guard *guard, uint64_t steps) {
+  if (!guard || !guard->armed) return false;
+  return guard->killed || reason_after(guard, steps) != TW_KILL_NONE;
 }
 
 void tw_guard_check(tw_guard *guard, lua_State *L) {

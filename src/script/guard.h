@@ -103,6 +103,8 @@ tw_status tw_guard_tell(const tw_guard *guard, tw_error *error);
 
 /// Counts `steps` of a loop in C; raises when a limit is passed or was before.
 void tw_guard_step(tw_guard *guard, lua_State *L, uint64_t steps);
+/// Whether tw_guard_step would raise. It may be asked where nothing may be raised.
+bool tw_guard_would_stop(const tw_guard *guard, uint64_t steps);
 /// Raises when the call was killed.
 void tw_guard_check(tw_guard *guard, lua_State *L);
 /// Another coroutine runs from now on. @return the one before

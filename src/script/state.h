@@ -28,6 +28,7 @@ typedef enum tw_mark {
   TW_MARK_SPLIT, ///< of lists made with tidewire.split
   TW_MARK_DROP,  ///< of the value that tidewire.drop raises
   TW_MARK_PATH,  ///< of tidewire.path objects
+  TW_MARK_REGEX, ///< of tidewire.regex objects
   TW_MARKS
 } tw_mark;
 

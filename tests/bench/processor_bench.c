@@ -23,7 +23,11 @@ static tw_script *load(const char *body, int count) {
   char path[] = "/tmp/tidewire-bench-XXXXXX";
   int fd = mkstemp(path);
   FILE *file = fdopen(fd, "w");
-  fprintf(file, "local tw = require 'tidewire'\nlocal function f(event) %s end\n", body);
+  fprintf(file,
+          "local tw = require 'tidewire'\n"
+          "local re = tw.regex [[^edx\\.(?<kind>\\w+)]]\n"
+          "local function f(event) %s end\n",
+          body);
   fprintf(file, "local list = {} for i = 1, %d do list[i] = f end\n", count);
   fprintf(file,
           "return tw.router { processors = list,\n"
@@ -59,9 +63,11 @@ static double measure(const char *body, int count) {
 }
 
 int main(void) {
-  static const char *const bodies[] = {"", "return event.name == 'x' and false or nil",
-                                       "local c = event.context return c.user_id == event.name "
-                                       "and false or nil"};
+  static const char *const bodies[] = {
+      "", "return event.name == 'x' and false or nil",
+      "local c = event.context return c.user_id == event.name and false or nil",
+      "return event.name:match '^edx%.(%w+)' == 'x' and false or nil",
+      "return re:match(event.name) == 'x' and false or nil"};
   double base = measure("", 0);
   printf("no processor: %.0f ns\n", base);
   for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++)

@@ -29,6 +29,13 @@ describe("the types", function()
     end)
   end
 
+  it("name the methods of a regex", function()
+    local re = tw.regex "a"
+    for name in pairs(assert(loadfile "lua/tidewire/meta/regex.lua")()) do
+      assert.is_function(re[name], name)
+    end
+  end)
+
   it("know every method of the classes", function()
     local core = require "tidewire.core"
     for class, stub in pairs(meta._classes) do

@@ -328,6 +328,15 @@ function M.drop() end
 function M.split(...) end
 ---@return string uuid
 function M.uuid7() end
+--- Compiles a PCRE2 pattern for UTF-8 text; a bad one raises. Compile it once, outside of the
+--- function that matches. Flags: `i` ignores case, `m` lets `^` and `$` match at lines, `s` lets
+--- `.` match line feeds, `x` ignores white space and comments in the pattern, `u` lets `\w`, `\d`,
+--- `\s` and `\b` know all of Unicode, `U` makes repeats take little.
+---@param pattern string
+---@param flags? string
+---@return tidewire.Regex
+function M.regex(pattern, flags) end
+
 --- Compiles a path such as `data.items[0].sku` or `context.*.email`.
 ---@param text string
 ---@return tidewire.Path

@@ -1,0 +1,9 @@
+-- expect: any
+local tw = require "tidewire"
+
+return function(_)
+  KEPT = {}
+  for i = 1, 1e6 do
+    KEPT[i] = tw.regex("^edx\\.(\\w+)" .. i)
+  end
+end
