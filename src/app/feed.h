@@ -5,7 +5,7 @@
 #include "app/account.h"
 #include "app/input.h"
 #include "app/progress.h"
-#include "script/engine.h"
+#include "engine/engine.h"
 
 /// Starts zeroed but for its references and the limits of the input.
 typedef struct tw_feed {

@@ -43,7 +43,7 @@ fault() {
   lua5.4 "$here/judge.lua" "$work" whole || fail "a torn line on a failing disk"
 }
 
-TIDEWIRE_RELOADS=1000 "$build/tests/unit/script_reload_test" >"$work/reloads.log" 2>&1 ||
+TIDEWIRE_RELOADS=1000 "$build/tests/unit/engine_reload_test" >"$work/reloads.log" 2>&1 ||
   fail "the engine's test failed: see reloads.log"
 
 cp "$here/router.lua" "$work/"

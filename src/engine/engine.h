@@ -2,13 +2,13 @@
 ///
 /// Locks, in the order in which they may be taken: `closing`, `reloading`, then a worker's.
 /// `reloading` guards the generation and all that reloads leave behind.
-#ifndef TW_SCRIPT_ENGINE_H
-#define TW_SCRIPT_ENGINE_H
+#ifndef TW_ENGINE_ENGINE_H
+#define TW_ENGINE_ENGINE_H
 
 #include <stdatomic.h>
 
-#include "script/generation.h"
-#include "script/worker.h"
+#include "engine/generation.h"
+#include "engine/worker.h"
 
 typedef struct tw_keeper tw_keeper;
 

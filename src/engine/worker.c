@@ -4,7 +4,7 @@
 
    A batch ends where a change of script is due, so that the change is a step of the loop
    like any other. Whoever waits for progress is woken behind every step that is waited for. */
-#include "script/worker.h"
+#include "engine/worker.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -13,8 +13,8 @@
 
 #include "base/wait.h"
 #include "core/inspect.h"
-#include "script/change.h"
-#include "script/deliver.h"
+#include "engine/change.h"
+#include "engine/deliver.h"
 #include "script/upkeep.h"
 
 /* How a worker that ran dry waits for more before it flushes. */

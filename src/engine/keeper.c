@@ -4,7 +4,7 @@
    on the way to it, changes an entry of a folder. Of every path the entries that lead to it
    are kept; what happens to others is nobody's. Events are only hints: what decides is whether
    the files are as the last reload found them. */
-#include "script/keeper.h"
+#include "engine/keeper.h"
 
 #include <limits.h>
 #include <stdio.h>

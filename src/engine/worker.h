@@ -3,14 +3,14 @@
 /// Events have numbers, counted from 0 for each worker: those below `head` have left the
 /// queue, those below `tail` have come. A change of script and a flush are asked for at a
 /// number and happen between two events, never inside of one. A block of lines has one number.
-#ifndef TW_SCRIPT_WORKER_H
-#define TW_SCRIPT_WORKER_H
+#ifndef TW_ENGINE_WORKER_H
+#define TW_ENGINE_WORKER_H
 
 #include <stdatomic.h>
 
 #include "base/buffer.h"
-#include "script/cell.h"
-#include "script/engine_options.h"
+#include "engine/cell.h"
+#include "engine/options.h"
 #include "script/script.h"
 
 /// Events that a worker takes at once.

@@ -4,7 +4,7 @@
    allocated for a line once the memory has grown. Every line that is read ends in exactly one
    of routed, dropped, rejected and left, also when memory runs out: one without memory for it
    that no backend got is kept as a rejected one. */
-#include "script/deliver.h"
+#include "engine/deliver.h"
 
 #include "core/inspect.h"
 

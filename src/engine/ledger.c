@@ -1,6 +1,6 @@
 /* A row is a path with a kind; its parts are the routers and backends that live there now. A
    part that leaves for the last time is added to the sum of its row. */
-#include "script/ledger.h"
+#include "engine/ledger.h"
 
 #include <string.h>
 

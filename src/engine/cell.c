@@ -1,5 +1,5 @@
 /* A list under a short lock: whoever emits takes one, a worker returns a batch. */
-#include "script/cell.h"
+#include "engine/cell.h"
 
 /* A cell that grew beyond this for one big event does not stay so big. */
 enum { KEEP_NODES = 2048, KEEP_BYTES = 64 << 10 };

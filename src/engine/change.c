@@ -1,7 +1,7 @@
 /* A change is asked for twice: first what the script keeps is wanted, so that the next one can
    try whether it takes that over, and then the change itself, which hands over what it keeps
    by then. Only the second can no longer be refused. */
-#include "script/change.h"
+#include "engine/change.h"
 
 #include "base/status.h"
 #include "script/upkeep.h"

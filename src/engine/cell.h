@@ -1,6 +1,6 @@
 /// cell.h: what waits in queues: an event with a store of its own, or a block of lines.
-#ifndef TW_SCRIPT_CELL_H
-#define TW_SCRIPT_CELL_H
+#ifndef TW_ENGINE_CELL_H
+#define TW_ENGINE_CELL_H
 
 #include <pthread.h>
 

@@ -1,9 +1,9 @@
 /// keeper.h: the thread that keeps an engine's script up to date: watches its files, and the
 /// failures of a new generation.
-#ifndef TW_SCRIPT_KEEPER_H
-#define TW_SCRIPT_KEEPER_H
+#ifndef TW_ENGINE_KEEPER_H
+#define TW_ENGINE_KEEPER_H
 
-#include "script/engine.h"
+#include "engine/engine.h"
 
 /// @param[out] out  owned; its thread runs
 tw_status tw_keeper_new(tw_engine *engine, tw_keeper **out, tw_error *error);

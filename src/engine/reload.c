@@ -6,15 +6,15 @@
 
    The markers of a swap are set while all queues are held, so that no thread can send first
    into a new generation and then into the old one. */
-#include "script/engine.h"
+#include "engine/engine.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/status.h"
-#include "script/change.h"
-#include "script/keeper.h"
+#include "engine/change.h"
+#include "engine/keeper.h"
 #include "script/upkeep.h"
 
 /* ------------------------------------------------------------------- build */

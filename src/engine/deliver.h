@@ -1,8 +1,8 @@
 /// deliver.h: what a worker does with what it took from its queue.
-#ifndef TW_SCRIPT_DELIVER_H
-#define TW_SCRIPT_DELIVER_H
+#ifndef TW_ENGINE_DELIVER_H
+#define TW_ENGINE_DELIVER_H
 
-#include "script/worker.h"
+#include "engine/worker.h"
 
 /* Called by the worker, without its mutex. When it is abandoned, what is left is dropped. */
 

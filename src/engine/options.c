@@ -8,7 +8,7 @@
 
    An engine keeps the options that it started with, but for the watchdog's bounds. A reload
    reads both sets anew, and is refused when another one differs. */
-#include "script/engine_options.h"
+#include "engine/options.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /// generation.h: a script as it was at one time, loaded once for each worker.
-#ifndef TW_SCRIPT_GENERATION_H
-#define TW_SCRIPT_GENERATION_H
+#ifndef TW_ENGINE_GENERATION_H
+#define TW_ENGINE_GENERATION_H
 
-#include "script/engine_options.h"
-#include "script/ledger.h"
+#include "engine/ledger.h"
+#include "engine/options.h"
 #include "script/script.h"
 
 /// Immutable but for the states of its scripts, each of which is one worker's.
@@ -24,7 +24,7 @@ typedef struct tw_generation_plan {
   /// Called with the first script, when it is loaded.
   tw_status (*decide)(void *self, tw_script *first, unsigned *count, tw_error *error);
   tw_pool *pool;
-  tw_ledger *ledger;                ///< where the branches of the open generation are entered
+  tw_ledger *ledger; ///< where the branches of the open generation are entered
   const tw_host *host;
   const tw_script_options *options; ///< of its states
   tw_snapshot *snapshot;            ///< empty: the files are read; or of an earlier generation

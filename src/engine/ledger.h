@@ -3,8 +3,8 @@
 ///
 /// A backend that several scripts share counts once. What a tree has counted stays when it is
 /// gone.
-#ifndef TW_SCRIPT_LEDGER_H
-#define TW_SCRIPT_LEDGER_H
+#ifndef TW_ENGINE_LEDGER_H
+#define TW_ENGINE_LEDGER_H
 
 #include <pthread.h>
 

@@ -1,8 +1,8 @@
 /// change.h: how a worker goes from one script to the next.
-#ifndef TW_SCRIPT_CHANGE_H
-#define TW_SCRIPT_CHANGE_H
+#ifndef TW_ENGINE_CHANGE_H
+#define TW_ENGINE_CHANGE_H
 
-#include "script/worker.h"
+#include "engine/worker.h"
 
 /* For the engine, from the thread that reloads. */
 /// Has the worker write what its script keeps in `tidewire.state`, between two events, and

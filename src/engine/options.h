@@ -1,6 +1,6 @@
-/// engine_options.h: how an engine runs its script.
-#ifndef TW_SCRIPT_ENGINE_OPTIONS_H
-#define TW_SCRIPT_ENGINE_OPTIONS_H
+/// options.h: how an engine runs its script.
+#ifndef TW_ENGINE_OPTIONS_H
+#define TW_ENGINE_OPTIONS_H
 
 #include "event/path.h"
 #include "script/script.h"

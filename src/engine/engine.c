@@ -1,13 +1,13 @@
 /* The life of an engine, and the way of events into it. */
-#include "script/engine.h"
+#include "engine/engine.h"
 
 #include <string.h>
 #include <xxhash.h>
 
 #include "base/status.h"
 #include "base/wait.h"
+#include "engine/keeper.h"
 #include "event/text.h"
-#include "script/keeper.h"
 
 /* ------------------------------------------------------------------- forks */
 

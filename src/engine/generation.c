@@ -1,7 +1,7 @@
 /* The first state is loaded before all others, so that a mistake in the script costs little.
    Tests run on one state more, which is freed again: what they leave in variables of the
    script is nobody's. */
-#include "script/generation.h"
+#include "engine/generation.h"
 
 #include "base/alloc.h"
 #include "base/status.h"

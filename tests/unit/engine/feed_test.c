@@ -2,8 +2,8 @@
 #include "engine_case.h"
 
 #include "core/block.h"
+#include "engine/engine.h"
 #include "event/reader.h"
-#include "script/engine.h"
 
 typedef struct taken {
   pthread_mutex_t mutex;
