@@ -564,6 +564,7 @@ typedef struct tw_offer {
 /// What an engine tells, and what it offers. All may be NULL; all functions are called from
 /// the workers and from whoever emits or reloads, at the same time. They must not flush,
 /// reload or close the engine: it is refused with TW_EINVAL where it would wait for itself.
+/// Nor may they let go of its last reference.
 typedef struct tw_engine_ops {
   void (*failed)(void *self, const tw_failure *failure); ///< as in tw_observer
   void (*dead)(void *self, const tw_failure *failure);   ///< as in tw_observer
@@ -611,7 +612,8 @@ typedef struct tw_engine_ops {
 /// @param options  a JSON object, `len` bytes, copied; NULL means {}
 /// @param ops  copied; may be NULL. @param self  kept
 /// @param[out] out  owned
-/// @return TW_OK; TW_EINVAL for an option; TW_EIO, TW_ESCRIPT as the script deserves
+/// @return TW_OK; TW_EINVAL for an option; as the script deserves TW_EIO, TW_ESCRIPT, and when
+///         it passes its limits TW_ELIMIT or TW_ENOMEM
 TW_API tw_status tw_engine_new(const char *script, const char *options, size_t len,
                                const tw_engine_ops *ops, void *self, tw_engine **out,
                                tw_error *error);

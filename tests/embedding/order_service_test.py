@@ -20,6 +20,7 @@ class OrderService(HostCase):
         super().setUp()
         with open(SCRIPT) as file:
             self.script = file.read()
+        self.told = None
 
     def edit(self, old, new):
         self.assertIn(old, self.script)
@@ -39,29 +40,37 @@ class OrderService(HostCase):
         except (FileNotFoundError, ValueError):  # not begun, or in the midst of a line
             return []
 
+    def outcome(self):
+        """What the service tells of an edit. A script that was refused may be tried again, in
+        vain, when its folder changes: that is told a second time."""
+        before, self.told = self.told, self.line()
+        while self.told == before:
+            self.told = self.line()
+        return self.told
+
     def run_and_edit(self):
         self.write_script(self.script)
         self.start(SERVICE, "script.lua")
-        self.assertEqual("generation 1 runs", self.line())
+        self.assertEqual("generation 1 runs", self.outcome())
         self.await_rule(9000)
         self.edit("LARGE = 9000", "LARGE = 5000")
-        self.assertEqual("generation 2 runs", self.line())
+        self.assertEqual("generation 2 runs", self.outcome())
         self.await_rule(5000)
         self.edit("return tw.router {", "return tw.router {{")
-        self.assertRegex(self.line(), r"^still generation 2: script\.lua:\d+: .* expected")
+        self.assertRegex(self.outcome(), r"^still generation 2: script\.lua:\d+: .* expected")
         self.edit("return tw.router {{", "return tw.router {")
-        self.assertEqual("generation 3 runs", self.line())
+        self.assertEqual("generation 3 runs", self.outcome())
         self.edit("LARGE = 5000", "LARGE = 9500")
-        self.assertRegex(self.line(), r"^still generation 3: script\.lua: test 1 'an order of 90 is "
-                                      r"large': .*data\.large: expected true, got false")
+        self.assertRegex(self.outcome(), r"^still generation 3: script\.lua: test 1 'an order of 90 is "
+                                         r"large': .*data\.large: expected true, got false")
         self.edit('host "ledger"', 'host "leger"')
-        self.assertRegex(self.line(), r'^still generation 3: script\.lua:\d+: the host offers no '
-                                      r'backend "leger"; did you mean "ledger"\?')
+        self.assertRegex(self.outcome(), r'^still generation 3: script\.lua:\d+: the host offers no '
+                                         r'backend "leger"; did you mean "ledger"\?')
         self.edit('host "leger"', 'host "ledger"')
-        self.assertRegex(self.line(), r"^still generation 3: .*an order of 90 is large")
+        self.assertRegex(self.outcome(), r"^still generation 3: .*an order of 90 is large")
         self.script = self.script.replace("LARGE = 9500", "LARGE = 2000")
         self.edit("out/review.ndjson", "out/second-review.ndjson")
-        self.assertEqual("generation 4 runs", self.line())
+        self.assertEqual("generation 4 runs", self.outcome())
         self.await_rule(2000)
 
     def balance(self):

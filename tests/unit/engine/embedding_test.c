@@ -257,6 +257,52 @@ static void what_a_running_engine_cannot_change_is_named(void **state) {
   tw_backend_unref(kept);
 }
 
+static tw_status try(const char *options, tw_error *error) {
+  tw_engine *engine;
+  tw_status status =
+      tw_engine_new(script_path(), options, strlen(options), NULL, NULL, &engine, error);
+  tw_engine_unref(engine);
+  return status;
+}
+
+static void what_limits_a_script_is_for_the_host_alone_to_say(void **state) {
+  (void)state;
+  static const char *const options[] = {"grants = 'io'", "package_path = '?.lua'",
+                                        "memory_limit = '1GiB'", "instruction_limit = 1",
+                                        "time_limit = '1h'"};
+  for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+    char text[200];
+    tw_error error = {0};
+    snprintf(text, sizeof text, "return tw.router { engine = { %s } }", options[i]);
+    write_script(text);
+    assert_int_equal(try("{}", &error), TW_EINVAL);
+    assert_non_null(strstr(error.message, "is for the host to say, not for the script"));
+  }
+}
+
+static void the_host_grants_and_limits_what_a_script_may_do(void **state) {
+  (void)state;
+  char options[200];
+  tw_error error = {0};
+  write_script("io.stdout:flush() return tw.router {}");
+  assert_int_equal(try("{}", &error), TW_ESCRIPT);
+  assert_int_equal(try("{\"grants\":\"io\"}", &error), TW_OK);
+  assert_int_equal(try("{\"grants\":\"oi\"}", &error), TW_EINVAL);
+  write_script("for i = 1, 100000 do end return tw.router {}");
+  assert_int_equal(try("{}", &error), TW_OK);
+  assert_int_equal(try("{\"instruction_limit\":1000}", &error), TW_ELIMIT);
+  write_script(
+      "local kept = {} for i = 1, 100 do kept[i] = ('x'):rep(100000) .. i end\n"
+      "return tw.router {}");
+  assert_int_equal(try("{}", &error), TW_OK);
+  assert_int_equal(try("{\"memory_limit\":\"4MiB\"}", &error), TW_ENOMEM);
+  write_all(in_folder("elsewhere.txt"), "return 1");
+  write_script("require 'elsewhere' return tw.router {}");
+  assert_int_equal(try("{}", &error), TW_ESCRIPT);
+  snprintf(options, sizeof options, "{\"package_path\":\"%s\"}", in_folder("?.txt"));
+  if (try(options, &error)) fail_msg("%s", error.message);
+}
+
 /* ---------------------------------------------------------------- callbacks */
 
 typedef struct meddler {
@@ -364,6 +410,8 @@ int main(void) {
       TEST(limits_of_events_hold_for_what_the_host_sends),
       TEST(the_hosts_options_come_before_the_scripts),
       TEST(what_a_running_engine_cannot_change_is_named),
+      TEST(what_limits_a_script_is_for_the_host_alone_to_say),
+      TEST(the_host_grants_and_limits_what_a_script_may_do),
       TEST(a_callback_that_would_wait_for_its_own_worker_is_refused),
       TEST(a_child_lets_go_of_what_it_had_and_makes_an_engine_of_its_own),
   };
