@@ -9,9 +9,12 @@
 #include "core/shared.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/status.h"
 
 typedef struct entry {
@@ -28,6 +31,7 @@ struct tw_kv {
   size_t refs;
   char *name;
   tw_kv_bounds bounds;
+  uint64_t seed;
   pthread_mutex_t lock; /* guards what follows */
   entry **chains;
   size_t chain_count; /* a power of two */
@@ -38,11 +42,11 @@ struct tw_kv {
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static tw_kv *list;
 
-/* FNV-1a. */
-static uint64_t hash_of(const char *key, size_t len) {
-  uint64_t hash = 0xcbf29ce484222325;
-  for (size_t i = 0; i < len; i++) hash = (hash ^ (unsigned char)key[i]) * 0x100000001b3;
-  return hash ^ hash >> 32;
+static atomic_size_t all_bytes; /* of all stores */
+
+/* Keys come from events: who sends them must not know which fall into one chain. */
+static uint64_t hash_of(const tw_kv *store, const char *key, size_t len) {
+  return XXH3_64bits_withSeed(key, len, store->seed);
 }
 
 /* -------------------------------------------------------------- open, close */
@@ -56,6 +60,7 @@ static void destroy(tw_kv *store) {
     }
   }
   pthread_mutex_destroy(&store->lock);
+  atomic_fetch_sub(&all_bytes, store->bytes);
   tw_free(store->chains);
   tw_free(store->name);
   tw_free(store);
@@ -76,6 +81,7 @@ static tw_kv *new_store(const char *name, const tw_kv_bounds *bounds) {
   }
   pthread_mutex_init(&store->lock, NULL);
   store->chain_count = FIRST_CHAINS;
+  store->seed = tw_clock_monotonic_ns() ^ (uintptr_t)store;
   if (bounds) store->bounds = *bounds;
   if (!store->bounds.max_entries) store->bounds.max_entries = TW_KV_ENTRIES;
   if (!store->bounds.max_bytes) store->bounds.max_bytes = TW_KV_BYTES;
@@ -115,6 +121,11 @@ void tw_kv_close(tw_kv *store) {
 
 static size_t weight_of(const entry *e) { return sizeof *e + e->len + e->value.len; }
 
+static void change_weight(tw_kv *store, size_t less, size_t more) {
+  store->bytes = store->bytes - less + more;
+  atomic_fetch_add(&all_bytes, more - less);
+}
+
 static entry **chain_of(const tw_kv *store, uint64_t hash) {
   return &store->chains[hash & (store->chain_count - 1)];
 }
@@ -123,14 +134,14 @@ static void remove_at(tw_kv *store, entry **link) {
   entry *gone = *link;
   *link = gone->next;
   store->count--;
-  store->bytes -= weight_of(gone);
+  change_weight(store, weight_of(gone), 0);
   tw_free((char *)gone->value.text);
   tw_free(gone);
 }
 
 /* The link to the entry of a key; NULL when there is none that lives. */
 static entry **find(tw_kv *store, const char *key, size_t len, int64_t now) {
-  uint64_t hash = hash_of(key, len);
+  uint64_t hash = hash_of(store, key, len);
   for (entry **link = chain_of(store, hash); *link; link = &(*link)->next) {
     const entry *e = *link;
     if (e->hash != hash || e->len != len || memcmp(e->key, key, len) != 0) continue;
@@ -185,6 +196,12 @@ static tw_status check_room(tw_kv *store, size_t entries, size_t more, int64_t n
     fits = store->count + entries <= bounds->max_entries && more <= bounds->max_bytes &&
            store->bytes <= bounds->max_bytes - more;
   }
+  if (fits && (more > TW_KV_ALL || atomic_load(&all_bytes) > TW_KV_ALL - more))
+    return tw_fail(
+        error, TW_ELIMIT,
+        "the shared stores of the process are full: together they hold %zu bytes; let "
+        "values expire, or delete them",
+        (size_t)TW_KV_ALL);
   if (fits) return TW_OK;
   return tw_fail(error, TW_ELIMIT,
                  "the shared store \"%s\" is full: %zu of %zu entries, %zu of %zu bytes; let "
@@ -194,7 +211,7 @@ static tw_status check_room(tw_kv *store, size_t entries, size_t more, int64_t n
 }
 
 static void set_expiry(tw_kv *store, entry *e, int64_t ttl, int64_t now) {
-  e->expires = ttl >= TW_KV_FOREVER - now ? TW_KV_FOREVER : now + ttl;
+  if (__builtin_add_overflow(now, ttl, &e->expires)) e->expires = TW_KV_FOREVER;
   if (e->expires < store->soonest) store->soonest = e->expires;
 }
 
@@ -205,13 +222,13 @@ static tw_status insert(tw_kv *store, const char *key, size_t len, size_t extra,
   grow(store);
   entry *e = tw_malloc(sizeof *e + len);
   if (!e) return tw_no_memory(error);
-  *e = (entry){.hash = hash_of(key, len), .expires = TW_KV_FOREVER, .len = len};
+  *e = (entry){.hash = hash_of(store, key, len), .expires = TW_KV_FOREVER, .len = len};
   memcpy(e->key, key, len);
   entry **chain = chain_of(store, e->hash);
   e->next = *chain;
   *chain = e;
   store->count++;
-  store->bytes += weight_of(e);
+  change_weight(store, 0, weight_of(e));
   *out = e;
   return TW_OK;
 }
@@ -219,7 +236,7 @@ static tw_status insert(tw_kv *store, const char *key, size_t len, size_t extra,
 /* `value` is the entry's from now on. */
 static void assign(tw_kv *store, entry *e, const tw_kv_value *value) {
   tw_free((char *)e->value.text);
-  store->bytes = store->bytes - e->value.len + value->len;
+  change_weight(store, e->value.len, value->len);
   e->value = *value;
 }
 

@@ -18,6 +18,9 @@ typedef struct tw_kv_bounds {
 
 #define TW_KV_ENTRIES 100000
 #define TW_KV_BYTES   ((size_t)64 << 20)
+/// What all stores of the process may hold together, whatever their own bounds: scripts make
+/// stores, and may make many.
+#define TW_KV_ALL ((size_t)512 << 20)
 
 typedef enum tw_kv_type {
   TW_KV_NIL, ///< as the value to set: delete

@@ -151,6 +151,30 @@ static void the_bytes_of_a_store_are_bounded(void **state) {
   tw_kv_close(store);
 }
 
+/* A value is allocated before there is room for it, so only what fits is ever touched. */
+static void all_stores_together_are_bounded(void **state) {
+  (void)state;
+  enum { STORES = 9, PART = TW_KV_ALL / 8 };
+  tw_kv *stores[STORES];
+  char name[8];
+  tw_error error = {0};
+  tw_status last = TW_OK;
+  char *text = test_calloc(PART, 1);
+  tw_kv_value value = {.type = TW_KV_STRING, .text = text, .len = PART};
+  for (int i = 0; i < STORES; i++) {
+    snprintf(name, sizeof name, "all%d", i);
+    stores[i] = open_store(name, 0, TW_KV_ALL);
+    last = tw_kv_set(stores[i], "k", 1, &value, TW_KV_FOREVER, 0, &error);
+  }
+  assert_int_equal(last, TW_ELIMIT);
+  assert_non_null(strstr(error.message, "the shared stores of the process are full"));
+  for (int i = 0; i < STORES; i++) tw_kv_close(stores[i]);
+  test_free(text);
+  tw_kv *again = open_store("again", 0, 0);
+  assert_int_equal(set(again, "k", integer(1), TW_KV_FOREVER, 0), TW_OK);
+  tw_kv_close(again);
+}
+
 static void no_memory_leaves_a_store_whole(void **state) {
   (void)state;
   tw_oom_install();
@@ -223,6 +247,7 @@ int main(void) {
       cmocka_unit_test(counting_keeps_the_first_time_to_live),
       cmocka_unit_test(a_full_store_takes_nothing_new_until_something_expires),
       cmocka_unit_test(the_bytes_of_a_store_are_bounded),
+      cmocka_unit_test(all_stores_together_are_bounded),
       cmocka_unit_test(no_memory_leaves_a_store_whole),
       cmocka_unit_test(eight_threads_count_together),
   };
