@@ -14,6 +14,8 @@ extern int luaopen_cjson(lua_State *L) __attribute__((weak));
 enum {
   MOST_TEXT = 32 << 20, /* that a value becomes */
   MOST_DEPTH = 200,     /* of its tables */
+  MOST_RATIO = 10,      /* of an array's length to its elements */
+  MOST_GAPS = 1000,     /* of a short array's length */
   EACH_BYTE = 40,       /* that a byte of text may take: `[],[],` is the worst */
   OFTEN = 1024
 };
@@ -28,7 +30,15 @@ typedef struct weighing {
 
 static void weigh(lua_State *L, weighing *w, int index, int depth);
 
+/* What is missing in an array is written as `null,`. */
+static size_t gaps(lua_Number length, size_t elements) {
+  lua_Number most = (lua_Number)(elements * MOST_RATIO + MOST_GAPS);
+  return (size_t)(length < most ? length : most) * 5;
+}
+
 static void weigh_table(lua_State *L, weighing *w, int index, int depth) {
+  lua_Number length = 0;
+  size_t elements = 0;
   if (depth >= MOST_DEPTH)
     luaL_error(L, "cjson.encode: tables nest deeper than %d", MOST_DEPTH);
   luaL_checkstack(L, 4, NULL);
@@ -36,7 +46,11 @@ static void weigh_table(lua_State *L, weighing *w, int index, int depth) {
   for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
     weigh(L, w, lua_absindex(L, -2), depth + 1);
     weigh(L, w, lua_absindex(L, -1), depth + 1);
+    elements++;
+    if (lua_type(L, -2) == LUA_TNUMBER && lua_tonumber(L, -2) > length)
+      length = lua_tonumber(L, -2);
   }
+  if (length > (lua_Number)elements) w->bytes += gaps(length, elements);
 }
 
 static void weigh(lua_State *L, weighing *w, int index, int depth) {
@@ -90,6 +104,17 @@ static int set_depth(lua_State *L) {
   return lua_gettop(L);
 }
 
+/* With a ratio of 0 one element could be a thousand million places behind the others. */
+static int set_sparse(lua_State *L) {
+  lua_Integer ratio = luaL_optinteger(L, 2, 1), safe = luaL_optinteger(L, 3, 0);
+  luaL_argcheck(L, ratio >= 1 && ratio <= MOST_RATIO, 2, "expected integer between 1 and 10");
+  luaL_argcheck(L, safe >= 0 && safe <= MOST_GAPS, 3, "expected integer between 0 and 1000");
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
 /* --------------------------------------------------------------- preload */
 
 /* Wraps the function `name` of the table on top. */
@@ -108,6 +133,7 @@ static int open_cjson(lua_State *L) {
   wrap(L, lua, "decode", decode);
   wrap(L, lua, "encode_max_depth", set_depth);
   wrap(L, lua, "decode_max_depth", set_depth);
+  wrap(L, lua, "encode_sparse_array", set_sparse);
   static const char *const gone[] = {"new", "encode_keep_buffer", NULL};
   for (const char *const *name = gone; *name; name++) {
     lua_pushnil(L);

@@ -139,6 +139,17 @@ bool tw_guard_would_stop(const tw_guard *guard, uint64_t steps) {
   return guard->killed || reason_after(guard, steps) != TW_KILL_NONE;
 }
 
+/* A nanosecond for each byte: what is slower is not much slower. */
+void tw_guard_charge(tw_guard *guard, lua_State *L, uint64_t bytes) {
+  enum { EACH_INSTRUCTION = 64 };
+  if (!guard) return;
+  arm(guard);
+  tw_guard_step(guard, L, bytes / EACH_INSTRUCTION);
+  uint64_t limit = scaled(guard->time, guard->scale);
+  if (bytes >= limit || cpu_ns() - guard->start >= limit - bytes)
+    kill_call(guard, L, TW_KILL_TIME);
+}
+
 void tw_guard_check(tw_guard *guard, lua_State *L) {
   if (tw_guard_is_killed(guard)) raise_kill(L, guard);
 }
@@ -179,11 +190,13 @@ static struct {
   struct sigaction before; /* what the host did on the signal */
 } dog = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* Where single calls of C are slow, instructions are few: then the next one is looked at. */
+/* Where single calls of C are slow, instructions are few: then the next one is looked at, and
+   so is the next round of a loop of ours. */
 static void look_from_inside(tw_guard *guard) {
   arm(guard);
-  if (!guard->killed && cpu_ns() - guard->start >= scaled(guard->time, guard->scale))
-    lua_sethook(guard->running, on_count, LUA_MASKCOUNT, 1);
+  if (guard->killed || cpu_ns() - guard->start < scaled(guard->time, guard->scale)) return;
+  guard->late = 1;
+  lua_sethook(guard->running, on_count, LUA_MASKCOUNT, 1);
 }
 
 static void on_signal(int number, siginfo_t *info, void *context) {
@@ -363,6 +376,7 @@ void *tw_guard_allocate(void *self, void *block, size_t old, size_t size) {
 void tw_guard_settle(tw_guard *guard, lua_State *L) {
   if (guard->armed) lua_sethook(L, NULL, 0, 0);
   guard->armed = 0;
+  guard->late = 0;
   guard->killed = TW_KILL_NONE;
   if (!guard->refused) return;
   lua_gc(L, LUA_GCCOLLECT);

@@ -32,7 +32,7 @@ typedef struct tw_guard {
   atomic_uint overdue;         ///< the turn that the watchdog wants to be counted
   lua_State *volatile running; ///< the coroutine that runs
   volatile sig_atomic_t armed; ///< the call is being counted
-  volatile sig_atomic_t began; ///< `start` is set
+  volatile sig_atomic_t late;  ///< its time is over: a loop in C looks here
   uint64_t start;              ///< of counting
   uint64_t counted;            ///< instructions so far
   unsigned scale;              ///< of the limits: more while the script loads
@@ -105,6 +105,13 @@ tw_status tw_guard_tell(const tw_guard *guard, tw_error *error);
 void tw_guard_step(tw_guard *guard, lua_State *L, uint64_t steps);
 /// Whether tw_guard_step would raise. It may be asked where nothing may be raised.
 bool tw_guard_would_stop(const tw_guard *guard, uint64_t steps);
+/// For each round of a loop in C that calls what may be slow: raises when the time is over.
+static inline void tw_guard_look(tw_guard *guard, lua_State *L) {
+  if (guard && guard->late) tw_guard_step(guard, L, 0);
+}
+/// Before a function of C reads `bytes`, where nothing can stop it: counts them, and raises
+/// when a limit does not allow for them.
+void tw_guard_charge(tw_guard *guard, lua_State *L, uint64_t bytes);
 /// Raises when the call was killed.
 void tw_guard_check(tw_guard *guard, lua_State *L);
 /// Another coroutine runs from now on. @return the one before

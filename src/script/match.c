@@ -19,11 +19,13 @@ enum {
 
 static inline void count(tw_match *m, size_t steps) {
   m->steps += steps;
-  if (m->steps < OFTEN) return;
+  if (m->steps < OFTEN && !(m->guard && m->guard->late)) return;
   uint64_t instructions = m->steps / STEPS_EACH;
   m->steps = 0;
   tw_guard_step(m->guard, m->L, instructions);
 }
+
+void tw_match_count(tw_match *m, size_t steps) { count(m, steps); }
 
 static inline int byte(const char *at) { return (unsigned char)*at; }
 

@@ -29,6 +29,8 @@ void tw_match_init(tw_match *match, lua_State *L, tw_guard *guard, const char *s
 /// pattern
 __attribute__((nonnull)) const char *tw_match_at(tw_match *match, const char *at,
                                                  const char *pattern);
+/// Counts what else is done for a match.
+void tw_match_count(tw_match *match, size_t steps);
 /// Pushes all captures; the whole match, from `start` (may be NULL) to `end`, when there are
 /// none. @return how many
 int tw_match_push(tw_match *match, const char *start, const char *end);

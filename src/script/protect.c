@@ -52,23 +52,7 @@ static int protected_call_with(lua_State *L) {
   return finish(L, status, 2);
 }
 
-/* ------------------------------------------------------------------- load */
-
-/* Upvalues: the tw_lua, Lua's own, whether it takes bytecode. A reader in Lua is called by
-   it in protected mode. */
-static int load(lua_State *L) {
-  lua_Integer count = lua_gettop(L);
-  if (!lua_toboolean(L, lua_upvalueindex(3))) {
-    if (count < 3) lua_settop(L, 3);
-    lua_pushliteral(L, "t");
-    lua_replace(L, 3);
-  }
-  lua_pushvalue(L, lua_upvalueindex(2));
-  lua_insert(L, 1);
-  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
-  tw_guard_check(guard_of(L), L);
-  return lua_gettop(L);
-}
+/* ------------------------------------------------- metatables and the collector */
 
 static int set_metatable(lua_State *L) {
   int type = lua_type(L, 2);
@@ -152,15 +136,26 @@ static bool was_killed(lua_State *L, lua_State *co) {
   return lua_gettop(co) && lua_touserdata(co, -1) == guard;
 }
 
+/* Calls of C that Lua allows to be nested are counted for each coroutine, and one that is
+   closed takes no count over from the one that closes it: so few may close each other. */
+enum { MOST_CLOSINGS = 10 };
+
 /* Leaves the coroutine's error on `L` when there is one. @return whether */
 static bool close_coroutine(lua_State *L, lua_State *co) {
+  tw_lua *lua = tw_lua_self(L);
+  tw_guard *guard = lua->guard;
   if (was_killed(L, co)) {
     lua_pushliteral(L, "the coroutine was stopped");
     return true;
   }
-  tw_guard *guard = guard_of(L);
+  if (lua->closings >= MOST_CLOSINGS) {
+    lua_pushliteral(L, "too many coroutines are closed inside of each other");
+    return true;
+  }
   lua_State *before = guard ? tw_guard_switch(guard, co) : NULL;
+  lua->closings++;
   int status = lua_resetthread(co);
+  lua->closings--;
   if (guard) tw_guard_switch_back(guard, before);
   tw_guard_check(guard, L);
   if (status == LUA_OK) return false;
@@ -235,17 +230,12 @@ static void open_coroutine(lua_State *L, tw_lua *lua) {
   lua_pop(L, 1);
 }
 
-void tw_protect_open(lua_State *L, tw_lua *lua, bool bytecode) {
+void tw_protect_open(lua_State *L, tw_lua *lua) {
   static const luaL_Reg functions[] = {{"pcall", protected_call},
                                        {"xpcall", protected_call_with},
                                        {"setmetatable", set_metatable},
                                        {"collectgarbage", collect_garbage},
                                        {NULL, NULL}};
   tw_lua_setfuncs(L, lua, functions);
-  lua_pushlightuserdata(L, lua);
-  lua_getfield(L, -2, "load");
-  lua_pushboolean(L, bytecode);
-  lua_pushcclosure(L, load, 3);
-  lua_setfield(L, -2, "load");
   open_coroutine(L, lua);
 }

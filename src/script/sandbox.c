@@ -11,10 +11,12 @@
 #include <string.h>
 
 #include "script/cjson_guard.h"
+#include "script/load.h"
 #include "script/print.h"
 #include "script/protect.h"
 #include "script/search.h"
 #include "script/table_lib.h"
+#include "script/variadic.h"
 
 static const char library_key = 0;
 
@@ -180,7 +182,9 @@ static void limit_loaded(lua_State *L) {
 
 static void replace_functions(lua_State *L, tw_lua *lua, const tw_script_options *options) {
   lua_pushglobaltable(L);
-  tw_protect_open(L, lua, is_granted(options, "bytecode"));
+  tw_protect_open(L, lua);
+  tw_load_open(L, lua, is_granted(options, "bytecode"));
+  tw_variadic_open(L, lua);
   lua_getfield(L, -1, "table");
   tw_table_open(L, lua);
   lua_getfield(L, -2, "string");

@@ -9,6 +9,8 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "script/load.h"
+
 /* The place of the searcher of Lua files among Lua's. */
 enum { LUA_FILES = 2 };
 
@@ -20,8 +22,8 @@ int tw_search_load(lua_State *L, const tw_source *source) {
     text = line ? line : end; /* the line feed stays, so that lines keep their numbers */
   }
   lua_pushfstring(L, "@%s", source->path);
-  int status =
-      luaL_loadbufferx(L, text ? text : "", (size_t)(end - text), lua_tostring(L, -1), "t");
+  int status = tw_load_text(L, tw_lua_light(L)->guard, text, (size_t)(end - text),
+                            lua_tostring(L, -1), "t");
   lua_remove(L, -2);
   return status;
 }

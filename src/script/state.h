@@ -56,6 +56,7 @@ typedef struct tw_lua {
   int64_t hand_us;                ///< the time of a clock that a test turns by hand
   bool by_hand;                   ///< there is such a one
   bool ticking;                   ///< timers are being run
+  unsigned closings;              ///< coroutines that are being closed, nested; protect.c
   int hooks;                      ///< registry reference: functions of the library; time.h
   struct tw_gate *gate;           ///< for C objects that call into this state; see gate.h
   struct tw_guard *guard;         ///< the limits of a script's state; NULL in a host's

@@ -130,6 +130,7 @@ static void add_capture(tw_match *m, luaL_Buffer *out, int index, const char *st
 static void add_text(tw_match *m, luaL_Buffer *out, const char *start, const char *end) {
   size_t len;
   const char *text = lua_tolstring(m->L, 3, &len), *last = text + len, *escape;
+  tw_match_count(m, len); /* captures that are empty add nothing, however many */
   while ((escape = memchr(text, '%', (size_t)(last - text)))) {
     luaL_addlstring(out, text, (size_t)(escape - text));
     const char c = (char)(escape + 1 < last ? escape[1] : '\0');

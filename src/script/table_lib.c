@@ -3,12 +3,20 @@
    to math.maxinteger. So the loops are here, and count what they do. */
 #include "script/table_lib.h"
 
+#include <limits.h>
+
 #include "script/guard.h"
 
-enum { OFTEN = 1024 }; /* elements between two looks */
+enum {
+  OFTEN = 1024, /* elements between two looks */
+  LONG = 4096   /* a text of which two are slow to compare */
+};
 
+/* One element may take long: a metamethod in C such as `next` goes through a whole table. */
 static inline void step(lua_State *L, lua_Integer i) {
-  if ((i & (OFTEN - 1)) == 0) tw_guard_step(tw_lua_self(L)->guard, L, OFTEN);
+  tw_guard *guard = tw_lua_self(L)->guard;
+  if ((i & (OFTEN - 1)) == 0) tw_guard_step(guard, L, OFTEN);
+  else tw_guard_look(guard, L);
 }
 
 /* A table, or anything with the metamethods that `needs` names. */
@@ -120,7 +128,30 @@ static int concat(lua_State *L) {
   return 1;
 }
 
+/* ----------------------------------------------------------------- unpack */
+
+static int unpack(lua_State *L) {
+  lua_Integer i = luaL_optinteger(L, 2, 1);
+  lua_Integer end = luaL_opt(L, luaL_checkinteger, 3, luaL_len(L, 1));
+  if (i > end) return 0;
+  lua_Unsigned count = (lua_Unsigned)end - (lua_Unsigned)i;
+  if (count >= INT_MAX || !lua_checkstack(L, (int)++count))
+    return luaL_error(L, "too many results to unpack");
+  for (lua_Unsigned n = 0; n < count; n++) {
+    step(L, (lua_Integer)n);
+    lua_geti(L, 1, (lua_Integer)((lua_Unsigned)i + n));
+  }
+  return (int)count;
+}
+
 /* ------------------------------------------------------------------- sort */
+
+/* Two texts are compared to the end of what they have in common. */
+static void charge(lua_State *L) {
+  if (lua_type(L, 1) != LUA_TSTRING || lua_type(L, 2) != LUA_TSTRING) return;
+  size_t len = lua_rawlen(L, 1);
+  if (len >= LONG) tw_guard_charge(tw_lua_self(L)->guard, L, len);
+}
 
 /* Upvalues: the tw_lua, the script's function or nil, how often it was called. */
 static int compare(lua_State *L) {
@@ -129,6 +160,7 @@ static int compare(lua_State *L) {
   lua_replace(L, lua_upvalueindex(3));
   step(L, calls);
   if (lua_isnil(L, lua_upvalueindex(2))) {
+    charge(L);
     lua_pushboolean(L, lua_compare(L, 1, 2, LUA_OPLT));
     return 1;
   }
@@ -138,12 +170,23 @@ static int compare(lua_State *L) {
   return 1;
 }
 
+static bool has_long_text(lua_State *L, lua_Integer count) {
+  bool found = false;
+  for (lua_Integer i = 1; i <= count && !found; i++) {
+    found = lua_rawgeti(L, 1, i) == LUA_TSTRING && lua_rawlen(L, -1) >= LONG;
+    lua_pop(L, 1);
+  }
+  return found;
+}
+
 /* Lua's own sort does the work, and calls a comparison of ours that counts, but where that is
    not needed: few elements end soon; a function of Lua is seen by hooks. */
 static bool is_harmless(lua_State *L) {
   enum { FEW = 1000 };
   if (lua_isfunction(L, 2) && !lua_iscfunction(L, 2)) return true;
-  return lua_istable(L, 1) && !lua_getmetatable(L, 1) && lua_rawlen(L, 1) <= FEW;
+  if (!lua_istable(L, 1) || lua_getmetatable(L, 1)) return false;
+  lua_Unsigned count = lua_rawlen(L, 1);
+  return count <= FEW && !has_long_text(L, (lua_Integer)count);
 }
 
 /* Upvalues: the tw_lua, Lua's own. */
@@ -165,11 +208,8 @@ static int sort(lua_State *L) {
 }
 
 void tw_table_open(lua_State *L, tw_lua *lua) {
-  static const luaL_Reg functions[] = {{"insert", insert},
-                                       {"remove", take_out},
-                                       {"move", move},
-                                       {"concat", concat},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"insert", insert}, {"remove", take_out}, {"move", move},
+                                       {"concat", concat}, {"unpack", unpack},   {NULL, NULL}};
   tw_lua_setfuncs(L, lua, functions);
   lua_pushlightuserdata(L, lua);
   lua_getfield(L, -2, "sort");

@@ -5,8 +5,8 @@
 
 #include "script/state.h"
 
-/// Replaces `insert`, `remove`, `move`, `concat` and `sort` in the table library on top of the
-/// stack, which keeps its other functions.
+/// Replaces `insert`, `remove`, `move`, `concat`, `unpack` and `sort` in the table library on
+/// top of the stack, which keeps its other functions.
 void tw_table_open(lua_State *L, tw_lua *lua);
 
 /// Replaces `find`, `match`, `gmatch`, `gsub` and `rep` in the string library on top of the
