@@ -20,6 +20,8 @@ local declared = {} -- name -> { version, value, migrate, loaded, where }
 local function check(name, options)
   if type(name) ~= "string" or name == "" then
     misuse("state: name must be a string that is not empty, not %s", declare.describe(name))
+  elseif not utf8.len(name) then
+    misuse "state: name must be UTF-8"
   elseif name:find "^tidewire%." then
     misuse("state: names with 'tidewire.' in front are the library's own; choose another than '%s'", name)
   elseif declared[name] then
@@ -96,6 +98,16 @@ local function migrated(name, own, old, version)
   return value or old
 end
 
+--- A table's metatable, or that it is an array: that mark cannot be seen, nor taken away.
+local function copy_mark(target, source)
+  local own, other = getmetatable(target), getmetatable(source)
+  if own ~= false and other ~= false then
+    setmetatable(target, other)
+  elseif own == nil then
+    tw.array(target)
+  end
+end
+
 local function replace(target, source)
   if target == source then
     return
@@ -106,7 +118,7 @@ local function replace(target, source)
   for key, value in pairs(source) do
     target[key] = value
   end
-  setmetatable(target, getmetatable(source))
+  copy_mark(target, source)
 end
 
 --- Takes over what `export` wrote. Nothing is changed unless every `migrate` succeeds.

@@ -57,6 +57,14 @@ static int steady(lua_State *L) {
   return 1;
 }
 
+/* call_number(): of the call from outside that is under way; another one has another. In a
+   host's state, where no call is ever cut off, it is always 0. */
+static int call_number(lua_State *L) {
+  const tw_guard *guard = tw_lua_self(L)->guard;
+  lua_pushinteger(L, guard ? (lua_Integer)atomic_load(&guard->turn) : 0);
+  return 1;
+}
+
 static int utc(lua_State *L) {
   lua_pushinteger(L, tw_lua_utc(tw_lua_self(L)));
   return 1;
@@ -255,11 +263,17 @@ static int write_json(lua_State *L) {
 }
 
 void tw_open_time(lua_State *L, tw_lua *lua) {
-  static const luaL_Reg functions[] = {
-      {"turn", turn},       {"steady", steady},       {"utc", utc},
-      {"set_due", set_due}, {"set_hooks", set_hooks}, {"run_timers", run_timers},
-      {"tick", tick},       {"report", report},       {"write_json", write_json},
-      {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"turn", turn},
+                                       {"steady", steady},
+                                       {"utc", utc},
+                                       {"call_number", call_number},
+                                       {"set_due", set_due},
+                                       {"set_hooks", set_hooks},
+                                       {"run_timers", run_timers},
+                                       {"tick", tick},
+                                       {"report", report},
+                                       {"write_json", write_json},
+                                       {NULL, NULL}};
   tw_lua_setfuncs(L, lua, functions);
 }
 

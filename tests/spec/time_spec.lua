@@ -148,7 +148,41 @@ describe("a state", function()
   end)
 end)
 
+describe("a state that is a list", function()
+  it("is taken over also when it is empty", function()
+    local state = require "tidewire.state"
+    local list = tw.state("spec.list", {
+      init = function()
+        return tw.array { 1 }
+      end,
+    })
+    local text = state.export()
+    list[1] = nil
+    local empty = state.export()
+    assert.is_truthy(empty:find('"spec.list":{"version":1,"value":[]}', 1, true), empty)
+    state.import(text)
+    assert.are.equal(1, #list)
+    state.import(empty)
+    assert.are.equal(empty, state.export())
+  end)
+
+  it("must have a name that can be written", function()
+    assert.has_error(function()
+      tw.state "spec.\xff"
+    end)
+  end)
+end)
+
 describe("a shared store", function()
+  it("lets values live also before 1970", function()
+    local clock <close> = testing.clock "1969-12-31T00:00:00Z"
+    local store = tw.shared "spec.old"
+    store:set("a", 1, 10)
+    assert.are.equal(10.0, store:ttl "a")
+    clock:advance(10)
+    assert.is_nil(store:get "a")
+  end)
+
   it("keeps exact values for as long as they are to live", function()
     local clock <close> = testing.clock()
     local store = tw.shared "spec"
@@ -221,6 +255,9 @@ describe("the processors on a clock", function()
       { "throttle", { rate = 0 } },
       { "throttle", { rate = 1, burst = 0.5 } },
       { "throttle", { rate = 1, by = "a.*" } },
+      { "throttle", { rate = 1, per = 1e8, burst = 100 } },
+      { "batch", { seconds = 2e9 } },
+      { "window", { every = 1, compute = { from = { "min", "v" } } } },
       { "dedup", { within = -1 } },
       { "dedup", { max = 0 } },
       { "batch", { events = 1.5 } },
@@ -239,6 +276,107 @@ describe("the processors on a clock", function()
       assert.is_false(ok, bad[1])
       assert.is_truthy(message:find("time_spec.lua:%d+: " .. bad[1] .. ": ") or message:find("^" .. bad[1]), message)
     end
+  end)
+
+  --- A router with a processor, and what it failed at.
+  local function watched(processor)
+    local recorder, failures = testing.recorder(), {}
+    local router = tw.router {
+      processors = { processor },
+      backends = { out = recorder },
+      on_failure = function(failure)
+        failures[#failures + 1] = failure.message
+      end,
+    }
+    return router, recorder.events, failures
+  end
+
+  it("count an event again after one of the far future and a rest", function()
+    local clock <close> = testing.clock "2026-01-01T00:00:00Z"
+    local router, events = watched(p.window { every = 10, keep = false })
+    router:send { timestamp = "2026-01-01T00:00:00Z" }
+    router:send { timestamp = "2099-01-01T00:00:00Z" }
+    clock:advance(15, router)
+    assert.are.equal(2, #events)
+    router:send { timestamp = "2026-01-01T00:00:15Z" }
+    router:close()
+    assert.are.equal(3, #events)
+    assert.is_truthy(events[3]:find('"name":"window",', 1, true), events[3])
+  end)
+
+  it("tell null for a result beyond all numbers, and the other windows' results", function()
+    local clock <close> = testing.clock()
+    local compute = { sum = "v", avg = "v", max = "v" }
+    local router, events, failures = watched(p.window { every = 10, by = "k", compute = compute, keep = false })
+    router:send(tw.event [[{"timestamp":0,"k":"a","v":1e999}]])
+    router:send { timestamp = 0, k = "b", v = 1 }
+    router:close()
+    clock:advance(0)
+    assert.are.same({}, failures)
+    assert.is_truthy(events[1]:find('"avg":null,"max":null,"sum":null', 1, true), events[1])
+    assert.is_truthy(events[2]:find('"avg":1.0,"max":1,"sum":1', 1, true), events[2])
+  end)
+
+  it("emit what can be emitted when one of their events is too large", function()
+    local clock <close> = testing.clock()
+    local router, events, failures = watched(p.window { every = 10, by = "k", keep = false })
+    router:send(tw.event { timestamp = 0, k = ("a"):rep((1 << 20) - 100) })
+    router:send { timestamp = 0, k = "b" }
+    router:close()
+    clock:advance(0)
+    assert.are.equal(1, #failures)
+    assert.are.equal(1, #events)
+    assert.is_truthy(events[1]:find('"key":"b"', 1, true))
+  end)
+
+  it("do not go on with a window's state of other options", function()
+    local state = require "tidewire.state"
+    local window = p.window { every = 10, compute = { n = { "sum", "a" } }, state = "spec.window" }
+    window(tw.event { timestamp = 0, a = 1 })
+    local text = state.export()
+    state.import(text)
+    local other = text:gsub("n=sum%(a%)", "n=avg(a)")
+    local ok, message = pcall(state.import, other)
+    assert.is_false(ok)
+    assert.is_truthy(message:find("window: state 'spec.window' was made with other options", 1, true), message)
+    state.import [[{"spec.window":{"version":1,"value":{}}}]]
+  end)
+
+  it("keep no event that they cannot have a timer for", function()
+    local clock <close> = testing.clock()
+    local timers = {}
+    local router, events, failures = watched(p.batch { events = 2 })
+    local ok = true
+    while ok do
+      ok, timers[#timers + 1] = pcall(tw.every, 1, nothing)
+    end
+    timers[#timers] = nil
+    router:send { n = 1 }
+    for _, timer in ipairs(timers) do
+      timer:cancel()
+    end
+    router:close()
+    clock:advance(0)
+    assert.are.same({ [[{"n":1}]] }, events)
+    assert.are.equal(1, #failures)
+  end)
+
+  it("remember long keys in little memory", function()
+    local clock <close> = testing.clock()
+    local dedup = p.dedup { by = "k", within = 1e6 }
+    local start = ("x"):rep(100000)
+    local function fill(from)
+      for i = from, from + 99 do
+        assert.is_nil(dedup(tw.event { k = start .. i }))
+        assert.is_false(dedup(tw.event { k = start .. i }))
+      end
+      collectgarbage()
+      collectgarbage()
+      return collectgarbage "count"
+    end
+    local before = fill(100)
+    assert.is_true(fill(200) - before < 100)
+    clock:advance(0)
   end)
 
   it("emit at the top of the tree that they are in", function()

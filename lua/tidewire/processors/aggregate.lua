@@ -2,7 +2,7 @@
 --
 -- Each function is `{ start, add, result }` over a *slot*, a JSON-able table, so that an open
 -- window can be kept in a state. Integers stay integers; a sum that leaves 64 bits becomes a
--- float. What is no number counts for `distinct` and `count` only.
+-- float, and a result beyond all floats is nil. What is no number counts for `distinct` and `count` only.
 
 local paths = require "tidewire.processors.paths"
 
@@ -67,7 +67,10 @@ local function over_numbers(name, path)
         f.add(slot, value)
       end
     end,
-    result = f.result,
+    result = function(slot)
+      local value = f.result(slot)
+      return value and value - value == 0 and value or nil
+    end,
   }
 end
 
@@ -103,6 +106,7 @@ local function distinct(path, max)
   }
 end
 
+local OWN = { key = true, from = true, to = true, others = true }
 local NAMES = "count, sum, min, max, avg or distinct"
 
 --- What one field computes; or nil and what is wrong with it.
@@ -124,7 +128,7 @@ local function field(out, name, text, max_distinct)
   return name == "distinct" and distinct(path, max_distinct) or over_numbers(name, path)
 end
 
---- The fields of `compute`, in ascending order: `{ name, take, result }`; or nil and a message.
+--- The fields of `compute`, in ascending order: `{ name, what, take, result }`; or nil and a message.
 -- A field is named by its function, `sum = path`, or has a name of its own:
 -- `total = { "sum", path }`.
 function M.fields(compute, max_distinct, sorted_keys)
@@ -134,14 +138,16 @@ function M.fields(compute, max_distinct, sorted_keys)
     if type(out) ~= "string" then
       return nil, "option 'compute' must name its fields"
     end
-    if type(text) == "table" then
+    if OWN[out] then
+      return nil, ("option 'compute': '%s' stands in each event already; choose another name"):format(out)
+    elseif type(text) == "table" then
       name, text = text[1], text[1] == "count" or text[2]
     end
     local made, message = field(out, tostring(name), text, max_distinct)
     if not made then
       return nil, "option 'compute': " .. message
     end
-    made.name = out
+    made.name, made.what = out, ("%s=%s(%s)"):format(out, name, text)
     fields[i] = made
   end
   return fields

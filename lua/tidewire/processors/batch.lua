@@ -49,33 +49,38 @@ local function build(given)
   end
 
   local function wait()
-    if timer == nil and store.events and store.events[1] then
+    if timer == nil then
       timer = timers.after(seconds, function()
         flush(false)
       end)
     end
   end
 
-  store = keyed.state(given.state, wait)
+  store = keyed.state(given.state, function()
+    if store.events and store.events[1] then
+      wait()
+    end
+  end)
   out = emitter.new(given, function()
     flush(false)
   end)
 
   local function add(event)
     local text = tostring(event)
+    local size = #text + 1 -- with the comma behind it
     if #text > bytes then
       return nil
     elseif store.events == nil then
       reset()
-    elseif store.bytes + #text > bytes then
+    elseif store.bytes + size > bytes then
       flush(false)
     end
+    wait() -- first: when there is no timer for it, the event goes on, and is not kept besides
     table.insert(store.events, text)
-    store.bytes = store.bytes + #text
+    store.bytes = store.bytes + size
     if #store.events >= most then
       flush(true)
     end
-    wait()
     return false
   end
 

@@ -32,6 +32,7 @@ local function build(given)
     if kind == "null" then
       return nil
     end
+    key = recent.key(key)
     recent.store(store)
     local now = core.steady()
     local seen = recent.get(store, key)

@@ -1,8 +1,10 @@
 --- emitter.lua: how a processor emits events of its own, and where it is.
 --
 -- What it emits enters the tree at the top, like any other event, and so comes by the
--- processor again, which lets it pass.
+-- processor again, which lets it pass. A call that a limit ends comes back to nothing here, so
+-- what is remembered is in which call an event was sent.
 
+local core = require "tidewire.core"
 local options = require "tidewire.processors.options"
 local tree = require "tidewire.router"
 local tw = require "tidewire"
@@ -22,7 +24,7 @@ end
 function M.new(given, finish)
   local self = {}
   local home
-  local passing = false -- an event of its own through the tree
+  local passing -- the call in which an event of its own goes through the tree
 
   local function before_close(reason)
     if reason == "end" or not given.state then
@@ -49,7 +51,7 @@ function M.new(given, finish)
   --- Sends an event, as JSON text; raises what goes wrong.
   function self.send(json)
     local outer = passing
-    passing = true
+    passing = core.call_number()
     local ok, message = pcall(enter, json)
     passing = outer
     if not ok then
@@ -63,10 +65,23 @@ function M.new(given, finish)
     self.send(head .. data .. ',"context":{}}')
   end
 
+  --- The same for each of a list of data: one that fails keeps back none of the others. Raises
+  -- the first failure.
+  function self.emit_all(name, list)
+    local first
+    for _, data in ipairs(list) do
+      local ok, message = pcall(self.emit, name, data)
+      first = first or (not ok and message)
+    end
+    if first then
+      error(first, 0)
+    end
+  end
+
   --- The processor, whose function does not see what is sent here.
   function self.processor(name, f)
     return options.processor(name, function(event)
-      if not passing then
+      if passing ~= core.call_number() then
         return f(event)
       end
     end, given, nil, attach)

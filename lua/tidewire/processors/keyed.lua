@@ -5,12 +5,14 @@ local paths = require "tidewire.processors.paths"
 
 local M = {}
 
+local MOST = 1e9 -- seconds: as far as a timer goes
+
 --- What is wrong with numbers that must be above 0, in the order given; nil when nothing is.
 function M.positive_problem(given, names)
   for _, name in ipairs(names) do
     local value = given[name]
-    if value ~= nil and not (value > 0 and value < 1e12) then
-      return ("option '%s' must be above 0, not %s"):format(name, value)
+    if value ~= nil and not (value > 0 and value <= MOST) then
+      return ("option '%s' must be above 0 and at most 1e9, not %s"):format(name, value)
     end
   end
 end

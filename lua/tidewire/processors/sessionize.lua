@@ -15,7 +15,8 @@ local paths = require "tidewire.processors.paths"
 local timers = require "tidewire.timers"
 local tw = require "tidewire"
 
-local function end_session(state, key)
+--- Takes a session out. @return the data of its event
+local function take_out(state, key)
   local session = state.store.sessions[key]
   state.store.sessions[key] = nil
   state.store.count = state.store.count - 1
@@ -25,7 +26,7 @@ local function end_session(state, key)
     tw.format_time(session.last / 1e6),
     session.events
   )
-  state.out.emit(state.name, '{"key":' .. session.key .. "," .. data)
+  return '{"key":' .. session.key .. "," .. data
 end
 
 --- Ends the sessions that `is_over`, the one that was seen first at first.
@@ -40,9 +41,10 @@ local function end_all(state, is_over)
     local x, y = sessions[a].seen, sessions[b].seen
     return x < y or (x == y and a < b)
   end)
-  for _, key in ipairs(keys) do
-    end_session(state, key)
+  for i, key in ipairs(keys) do
+    keys[i] = take_out(state, key)
   end
+  state.out.emit_all(state.name, keys)
 end
 
 --- Makes room: the tenth that has been quiet for longest ends before its time.
@@ -58,15 +60,20 @@ local function make_room(state)
   end)
 end
 
+--- Whether nothing has come for the gap, by the clock.
+local function is_over(state, session)
+  local now = core.steady()
+  return now - session.seen >= state.gap or now < session.seen
+end
+
 local start
 
 --- When no event comes, the clock ends sessions. One timer serves all: it looks again when the
 -- next one may be over, though not more often than it has to for a gap of this length.
 local function watch(state)
   state.timer = nil
-  local now = core.steady()
   end_all(state, function(session)
-    return now - session.seen >= state.gap or now < session.seen
+    return is_over(state, session)
   end)
   start(state)
 end
@@ -89,8 +96,8 @@ end
 local function take(state, key, kind, text, at)
   local store = state.store
   local session = store.sessions[key]
-  if session and at - session.last > state.gap then
-    end_session(state, key)
+  if session and (at - session.last > state.gap or is_over(state, session)) then
+    state.out.emit(state.name, take_out(state, key))
     session = nil
   end
   if not session then

@@ -20,6 +20,7 @@ local tw = require "tidewire"
 
 local FAR = 1 << 62
 local MAX_OPEN = 1000 -- windows
+local EARLIEST, LATEST = -62135596800, 253402300799 -- the years 1 to 9999
 
 --- A function `event -> microseconds`: its time, or nil when it has none.
 local function time_of(at)
@@ -33,7 +34,7 @@ local function time_of(at)
   return function(event)
     local text, kind = path:text(event)
     local seconds = kind == "string" and tw.parse_time(text) or kind == "number" and tonumber(text)
-    return seconds and seconds > -1e12 and seconds < 1e12 and math.floor(seconds * 1e6 + 0.5) or nil
+    return seconds and seconds >= EARLIEST and seconds <= LATEST and math.floor(seconds * 1e6 + 0.5) or nil
   end
 end
 
@@ -75,6 +76,7 @@ local function group_of(window, open, key, kind, text)
   return group
 end
 
+--- Takes a window out. @return the data of its events
 local function close_one(window, number)
   local name = tostring(number)
   local open = window.store.open[name]
@@ -88,9 +90,7 @@ local function close_one(window, number)
   if open.others then
     texts[#texts + 1] = data_of(window, number, open.others, window.fields)
   end
-  for _, data in ipairs(texts) do
-    window.out.emit(window.name, data)
-  end
+  return texts
 end
 
 local function tell_late(window)
@@ -101,30 +101,31 @@ local function tell_late(window)
   end
 end
 
---- Closes every window before number `first`, the oldest first; what comes for them is late.
+--- The first window that lies in the future. When nothing comes, those are closed, too, but
+-- what comes for them in their time is not late.
+local function future(window)
+  return (core.utc() + window.patience) // window.every + 1
+end
+
+--- Closes every window before number `first`, or all of them without, the oldest first. What
+-- comes for them is late.
 local function close_before(window, first)
-  local store, numbers = window.store, {}
+  local store, numbers, texts = window.store, {}, {}
   for name in pairs(store.open) do
     local number = math.tointeger(tonumber(name))
-    if number < first then
+    if first == nil or number < first then
       numbers[#numbers + 1] = number
     end
   end
   table.sort(numbers)
-  store.first = math.max(store.first, first)
+  store.first = math.max(store.first, first or store.first)
   for _, number in ipairs(numbers) do
-    close_one(window, number)
+    store.first = number < future(window) and math.max(store.first, number + 1) or store.first
+    local more = close_one(window, number)
+    table.move(more, 1, #more, #texts + 1, texts)
   end
+  window.out.emit_all(window.name, texts)
   tell_late(window)
-end
-
---- The number behind the last open window.
-local function behind_all(window)
-  local last = window.store.first
-  for name in pairs(window.store.open) do
-    last = math.max(last, math.tointeger(tonumber(name)) + 1)
-  end
-  return last
 end
 
 local function stop(window)
@@ -139,7 +140,7 @@ local function watch(window)
   if window.by_arrival then
     close_before(window, (core.utc() - window.lateness) // window.every)
   elseif idle >= window.patience or idle < 0 then
-    close_before(window, behind_all(window))
+    close_before(window)
   end
   if next(window.store.open) == nil then
     stop(window)
@@ -196,8 +197,14 @@ local function add(window, event, at)
   move_on(window, at)
 end
 
---- What an empty store lacks.
-local function fill(store)
+--- What an empty store lacks. One that was made with other options says nothing of these.
+local function fill(window)
+  local store = window.store
+  store.made = store.made or window.made
+  if store.made ~= window.made then
+    local what = "window: state '%s' was made with other options ('every', 'by' or 'compute'); choose a new name"
+    error(what:format(window.state), 0)
+  end
   store.open, store.windows = store.open or {}, store.windows or 0
   store.count, store.late, store.last = store.count or 0, store.late or 0, store.last or 0
   store.first, store.mark = store.first or -FAR, store.mark or -FAR
@@ -221,6 +228,7 @@ local function make(given)
     by_arrival = given.at == "arrival",
     max_keys = given.max_keys or 10000,
     name = given.as or "window",
+    state = given.state,
   }
   window.patience = window.every + window.lateness
   local message
@@ -235,6 +243,11 @@ local function make(given)
   if not window.fields then
     return nil, message
   end
+  local whats = {}
+  for i, field in ipairs(window.fields) do
+    whats[i] = field.what
+  end
+  window.made = ("%d %s %s"):format(window.every, window.by or "", table.concat(whats, " "))
   return window
 end
 
@@ -247,19 +260,19 @@ local function build(given)
   if not window then
     return nil, message
   end
-  window.store = keyed.state(given.state, function(store)
-    fill(store)
+  window.store = keyed.state(given.state, function()
+    fill(window)
     stop(window)
     start(window)
   end)
   window.out = emitter.new(given, function()
-    fill(window.store)
-    close_before(window, behind_all(window))
+    fill(window)
+    close_before(window)
     stop(window)
   end)
   local keep = given.keep ~= false
   return window.out.processor("window", function(event)
-    fill(window.store)
+    fill(window)
     local at = window.time_of(event)
     if not at then
       return nil

@@ -258,6 +258,27 @@ static void bad_state_is_refused_whole(void **state) {
   tw_script_free(script);
 }
 
+/* A call that is stopped comes back to nothing, so it cannot clear what it has set. */
+static void a_processor_works_on_after_its_own_event_was_stopped(void **state) {
+  (void)state;
+  tw_script *script =
+      load(HEAD
+           "local slow = true\n"
+           "local function once(e)\n"
+           "  if e.name == 'batch' and slow then slow = false while true do end end\n"
+           "end\n"
+           "return tw.router { processors = { tw.processors.batch { events = 1 }, once }, " OUT
+           " }");
+  char last[300];
+  send(tw_script_router(script), "{\"n\":1}");
+  assert_non_null(strstr(told, "stopped after"));
+  size_t before = look(script, NULL, 0);
+  send(tw_script_router(script), "{\"n\":2}");
+  assert_int_equal(look(script, last, sizeof last), before + 1);
+  assert_non_null(strstr(last, "\"name\":\"batch\""));
+  tw_script_free(script);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(timers_emit_into_the_router_at_their_time),
@@ -271,6 +292,7 @@ int main(void) {
       cmocka_unit_test(an_open_window_moves_to_the_next_script),
       cmocka_unit_test(the_end_is_told_and_lets_go_what_is_held),
       cmocka_unit_test(bad_state_is_refused_whole),
+      cmocka_unit_test(a_processor_works_on_after_its_own_event_was_stopped),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }
