@@ -27,11 +27,13 @@ static int misuse(lua_State *L) { return tw_lua_misuse(L, "%s", luaL_checkstring
 /* suggest(word, list) -> the nearest, or nil */
 static int suggest(lua_State *L) {
   const char *word = luaL_checkstring(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
   size_t count = lua_rawlen(L, 2);
   const char **known = lua_newuserdatauv(L, (count + 1) * sizeof *known, 0);
   for (size_t i = 0; i < count; i++) {
     lua_rawgeti(L, 2, (lua_Integer)i + 1);
-    known[i] = luaL_checkstring(L, -1); /* the list keeps it alive */
+    luaL_argexpected(L, lua_type(L, -1) == LUA_TSTRING, 2, "list of strings");
+    known[i] = lua_tostring(L, -1); /* the list keeps it alive */
     lua_pop(L, 1);
   }
   lua_pushstring(L, tw_suggest(word, known, count));

@@ -75,7 +75,7 @@ tw_lua *tw_lua_new(lua_State *L, bool light) {
   lua_newtable(L);
   lua->roots = luaL_ref(L, LUA_REGISTRYINDEX);
   lua->L = main_thread(L);
-  if (lua->light) *(tw_lua **)lua_getextraspace(lua->L) = lua; /* new coroutines copy it */
+  if (light) *(tw_lua **)lua_getextraspace(lua->L) = lua; /* new coroutines copy it */
   lua_rawsetp(L, LUA_REGISTRYINDEX, &state_key);
   return lua;
 }
