@@ -11,11 +11,15 @@
 static const char general[] =
     "Usage: tidewire run [OPTION...] SCRIPT [FILE...]\n"
     "       tidewire check [OPTION...] SCRIPT...\n"
+    "       tidewire reload [OPTION...] SOCKET\n"
+    "       tidewire status [OPTION...] SOCKET\n"
     "\n"
     "Routes events, one JSON object a line, through a Lua router script.\n"
     "\n"
     "  run    route the lines of FILEs, or of standard input\n"
     "  check  load scripts, open nothing, show their routers\n"
+    "  reload tell a running daemon to load its script anew\n"
+    "  status show what a running daemon does\n"
     "\n"
     "  -h, --help     this help; tidewire COMMAND --help tells more\n"
     "      --version  the version\n";
@@ -59,11 +63,42 @@ static const char check[] =
     "\n"
     "Exit status: 0 all is well; 64 wrong usage; 78 bad script.\n";
 
+static const char reload[] =
+    "Usage: tidewire reload [OPTION...] SOCKET\n"
+    "\n"
+    "Tells the daemon that was started with --control SOCKET to load its script anew,\n"
+    "and waits. When the new script is bad the old one goes on; what is wrong is\n"
+    "printed as FILE:LINE: message.\n"
+    "\n"
+    "      --json          print the daemon's answer, one line of JSON\n"
+    "      --timeout TIME  how long to wait for it (30s)\n"
+    "  -q, --quiet         print nothing when all is well\n"
+    "  -h, --help          this help\n"
+    "\n"
+    "Exit status: 0 the new script runs; 64 wrong usage; 69 no daemon is there;\n"
+    "75 no answer in time; 78 bad script.\n";
+
+static const char status[] =
+    "Usage: tidewire status [OPTION...] SOCKET\n"
+    "\n"
+    "Shows what the daemon that was started with --control SOCKET runs, and what has\n"
+    "become of its events.\n"
+    "\n"
+    "      --json          print the daemon's answer, one line of JSON\n"
+    "      --timeout TIME  how long to wait for it (30s)\n"
+    "  -q, --quiet         print nothing: the exit status tells whether it lives\n"
+    "  -h, --help          this help\n"
+    "\n"
+    "Exit status: 0 it lives; 64 wrong usage; 69 no daemon is there;\n"
+    "75 no answer in time.\n";
+
 void tw_help_write(FILE *to) { fputs(general, to); }
 
 int tw_help_print(const char *command) {
   const char *text = general;
   if (command && strcmp(command, "run") == 0) text = run;
   if (command && strcmp(command, "check") == 0) text = check;
+  if (command && strcmp(command, "reload") == 0) text = reload;
+  if (command && strcmp(command, "status") == 0) text = status;
   return fputs(text, stdout) < 0 || fflush(stdout) != 0 ? TW_EXIT_OUTPUT : TW_EXIT_DONE;
 }

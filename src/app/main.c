@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "app/check.h"
+#include "app/daemon.h"
 #include "app/exit.h"
 #include "app/help.h"
 #include "app/run.h"
@@ -24,7 +25,8 @@ static int print_version(void) {
 }
 
 static int unknown(tw_term *term, const char *word) {
-  static const char *const known[] = {"run", "check", "help", "--help", "--version"};
+  static const char *const known[] = {"run",  "check",  "reload",   "status",
+                                      "help", "--help", "--version"};
   const char *near = tw_suggest(word, known, sizeof known / sizeof *known);
   if (near) tw_term_complain(term, "unknown command \"%s\"; did you mean \"%s\"?", word, near);
   else tw_term_complain(term, "unknown command \"%s\"; see tidewire --help", word);
@@ -40,6 +42,8 @@ int main(int argc, char **argv) {
   const char *command = argc > 1 ? argv[1] : "";
   if (strcmp(command, "run") == 0) return tw_command_run(argc - 1, argv + 1, &term);
   if (strcmp(command, "check") == 0) return tw_command_check(argc - 1, argv + 1, &term);
+  if (strcmp(command, "reload") == 0) return tw_command_reload(argc - 1, argv + 1, &term);
+  if (strcmp(command, "status") == 0) return tw_command_status(argc - 1, argv + 1, &term);
   if (strcmp(command, "--version") == 0 || strcmp(command, "-V") == 0) return print_version();
   if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0) return tw_help_print(NULL);
   if (strcmp(command, "help") == 0) return tw_help_print(argc > 2 ? argv[2] : NULL);

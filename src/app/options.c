@@ -30,7 +30,8 @@ enum {
   OPT_PACKAGE_PATH,
   OPT_MEMORY,
   OPT_INSTRUCTIONS,
-  OPT_TIME
+  OPT_TIME,
+  OPT_TIMEOUT
 };
 
 /* What both commands say of the script's state. */
@@ -57,10 +58,18 @@ static const struct option run_options[] = {
 static const struct option check_options[] = {
     SCRIPT_OPTIONS, {"quiet", no_argument, NULL, 'q'}, {"help", no_argument, NULL, 'h'}, {0}};
 
+static const struct option ask_options[] = {{"json", no_argument, NULL, OPT_JSON},
+                                            {"timeout", required_argument, NULL, OPT_TIMEOUT},
+                                            {"quiet", no_argument, NULL, 'q'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
+
 static const tw_parsed usage = {.go_on = false, .status = TW_EXIT_USAGE};
 
 /// The largest --max-event: the hard bound of tw_limits.
 #define SIZE_BOUND ((uint64_t)32 << 20)
+
+#define DAY_S ((uint64_t)86400)
 
 /// Digits alone: strtoull would also take white space and a sign.
 static bool read_count(const char *text, uint64_t *out) {
@@ -141,6 +150,17 @@ static tw_status read_time(const char *text, double *out, tw_error *error) {
                  text);
 }
 
+/// A number alone is one of seconds.
+static tw_status read_timeout(const char *text, int *out_ms, tw_error *error) {
+  uint64_t ns = 0;
+  if (!tw_parse_duration(text, strlen(text), &ns) && read_count(text, &ns))
+    ns = ns <= DAY_S ? ns * 1000000000 : 0;
+  *out_ms = ns <= DAY_S * 1000000000 ? (int)(ns / 1000000) : 0;
+  if (*out_ms) return TW_OK;
+  return tw_fail(error, TW_EINVAL,
+                 "--timeout must be 1ms to 24h, such as 10s or 500ms, not \"%s\"", text);
+}
+
 static tw_status set_option(int code, const char *value, tw_options *out, tw_error *error) {
   switch (code) {
     case OPT_REJECTS: out->rejects = value; break;
@@ -154,6 +174,7 @@ static tw_status set_option(int code, const char *value, tw_options *out, tw_err
     case OPT_MEMORY: return read_memory(value, &out->script.memory, error);
     case OPT_INSTRUCTIONS: return read_instructions(value, &out->script.instructions, error);
     case OPT_TIME: return read_time(value, &out->script.seconds, error);
+    case OPT_TIMEOUT: return read_timeout(value, &out->timeout_ms, error);
     case OPT_MAX_DEPTH: return read_depth_limit(value, &out->limits.max_depth, error);
   }
   return TW_OK;
@@ -186,10 +207,11 @@ static void explain(tw_term *term, char **argv, const struct option *table, int 
                      command);
 }
 
-static tw_parsed parse(int argc, char **argv, const struct option *table, tw_term *term,
-                       tw_options *out) {
+/// @param what  the operand that must be given
+static tw_parsed parse(int argc, char **argv, const struct option *table, const char *what,
+                       tw_term *term, tw_options *out) {
   opterr = 0;
-  optind = 1;
+  optind = 0; // of glibc: forget an earlier command line
   for (;;) {
     tw_error error;
     int code = getopt_long(argc, argv, ":qh", table, NULL);
@@ -207,13 +229,13 @@ static tw_parsed parse(int argc, char **argv, const struct option *table, tw_ter
   out->operands = argv + optind;
   out->operand_count = argc - optind;
   if (out->operand_count) return (tw_parsed){.go_on = true};
-  tw_term_complain(term, "%s: no script given; see tidewire %s --help", argv[0], argv[0]);
+  tw_term_complain(term, "%s: no %s given; see tidewire %s --help", argv[0], what, argv[0]);
   return usage;
 }
 
 tw_parsed tw_options_run(int argc, char **argv, tw_term *term, tw_options *out) {
   *out = (tw_options){.rejects = "rejects.ndjson", .dead = "dead.ndjson"};
-  tw_parsed parsed = parse(argc, argv, run_options, term, out);
+  tw_parsed parsed = parse(argc, argv, run_options, "script", term, out);
   if (!out->limits.max_size) out->limits.max_size = TW_MAX_EVENT;
   if (!out->limits.max_depth) out->limits.max_depth = TW_MAX_DEPTH;
   return parsed;
@@ -221,5 +243,14 @@ tw_parsed tw_options_run(int argc, char **argv, tw_term *term, tw_options *out) 
 
 tw_parsed tw_options_check_command(int argc, char **argv, tw_term *term, tw_options *out) {
   *out = (tw_options){0};
-  return parse(argc, argv, check_options, term, out);
+  return parse(argc, argv, check_options, "script", term, out);
+}
+
+tw_parsed tw_options_ask(int argc, char **argv, tw_term *term, tw_options *out) {
+  *out = (tw_options){.timeout_ms = 30000};
+  tw_parsed parsed = parse(argc, argv, ask_options, "socket", term, out);
+  if (!parsed.go_on || out->operand_count == 1) return parsed;
+  tw_term_complain(term, "%s: one socket at a time, not also \"%s\"", argv[0],
+                   out->operands[1]);
+  return usage;
 }

@@ -16,6 +16,7 @@ typedef struct tw_options {
   const char *grants[TW_MAX_GRANTS + 1]; ///< what `script.grants` points to
   char grant_text[256];                  ///< the names in it
   size_t grant_len;
+  int timeout_ms;  ///< of a request to a daemon
   char **operands; ///< borrowed from argv; NULL behind the last
   int operand_count;
 } tw_options;
@@ -29,5 +30,7 @@ typedef struct tw_parsed {
 /// `argv[0]` is the command's name, such as "run"; argv is put in order.
 tw_parsed tw_options_run(int argc, char **argv, tw_term *term, tw_options *out);
 tw_parsed tw_options_check_command(int argc, char **argv, tw_term *term, tw_options *out);
+/// Of the commands that ask a daemon.
+tw_parsed tw_options_ask(int argc, char **argv, tw_term *term, tw_options *out);
 
 #endif
