@@ -4,6 +4,8 @@
 /// while none is, by a timer or at the end, is written at once.
 #include "app/account.h"
 
+#include <stdio.h>
+
 #include "app/rejects.h"
 
 void tw_account_init(tw_account *account, tw_term *term, const char *rejects,
@@ -55,6 +57,17 @@ void tw_account_dead(void *self, const tw_failure *failure) {
   pthread_mutex_lock(&account->mutex);
   tw_failures_keep(&account->failures, failure);
   if (!failure->origin) tw_sink_flush(&account->dead);
+  pthread_mutex_unlock(&account->mutex);
+}
+
+void tw_account_reloaded(tw_account *account, uint64_t generation, const tw_error *error) {
+  char good[64];
+  unsigned long long number = generation;
+  snprintf(good, sizeof good, "generation %llu runs", number);
+  pthread_mutex_lock(&account->mutex);
+  if (error)
+    tw_term_complain(account->term, "%s; generation %llu goes on", error->message, number);
+  else tw_term_say(account->term, good);
   pthread_mutex_unlock(&account->mutex);
 }
 

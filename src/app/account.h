@@ -25,6 +25,8 @@ extern const tw_intake_ops tw_account_intake;
 /// `failed` and `dead` of an engine's ops.
 void tw_account_failed(void *self, const tw_failure *failure);
 void tw_account_dead(void *self, const tw_failure *failure);
+/// Tells what has come of a reload. @param error  NULL: the generation is the new one
+void tw_account_reloaded(tw_account *account, uint64_t generation, const tw_error *error);
 
 /// Writes what is gathered of rejected lines and dead letters.
 void tw_account_flush(tw_account *account);

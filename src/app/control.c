@@ -38,7 +38,8 @@ struct tw_control {
   tw_control_ops ops;
   void *self;
   int patience_ms;
-  int stop[2]; ///< a pipe: its end is closed to stop the acceptor
+  bool is_served; ///< the acceptor runs
+  int stop[2];    ///< a pipe: its end is closed to stop the acceptor
   pthread_t acceptor;
   pthread_mutex_t mutex;
   pthread_cond_t ended; ///< a client has; one thread waits at a time
@@ -213,37 +214,40 @@ static void *accept_clients(void *self) {
 
 /* -------------------------------------------------------------- open, close */
 
-static tw_status start(tw_control *control, tw_error *error) {
+tw_status tw_control_open(const char *path, tw_control **out, tw_error *error) {
+  *out = NULL;
+  tw_control *control = tw_calloc(1, sizeof *control);
+  if (!control) return tw_no_memory(error);
+  tw_status status = tw_control_socket_open(&control->socket, path, error);
+  if (status) {
+    tw_free(control);
+    return status;
+  }
+  pthread_mutex_init(&control->mutex, NULL);
+  pthread_cond_init(&control->ended, NULL);
+  *out = control;
+  return TW_OK;
+}
+
+tw_status tw_control_serve(tw_control *control, const tw_control_ops *ops, void *self,
+                           int patience_ms, tw_error *error) {
+  control->ops = *ops;
+  control->self = self;
+  control->patience_ms = patience_ms;
   if (pipe(control->stop))
     return tw_fail(error, TW_EIO, "no pipe can be made: %s", strerror(errno));
   for (int i = 0; i < 2; i++) fcntl(control->stop[i], F_SETFD, FD_CLOEXEC);
   tw_status status = tw_start_thread(&control->acceptor, accept_clients, control, error);
+  control->is_served = status == TW_OK;
   for (int i = 0; status && i < 2; i++) close(control->stop[i]);
   return status;
 }
 
-static void free_control(tw_control *control) {
-  tw_control_socket_close(&control->socket);
-  pthread_mutex_destroy(&control->mutex);
-  pthread_cond_destroy(&control->ended);
-  tw_free(control);
-}
-
-tw_status tw_control_open(const char *path, const tw_control_ops *ops, void *self,
-                          int patience_ms, tw_control **out, tw_error *error) {
-  *out = NULL;
-  tw_control *control = tw_calloc(1, sizeof *control);
-  if (!control) return tw_no_memory(error);
-  control->ops = *ops;
-  control->self = self;
-  control->patience_ms = patience_ms;
-  pthread_mutex_init(&control->mutex, NULL);
-  pthread_cond_init(&control->ended, NULL);
-  tw_status status = tw_control_socket_open(&control->socket, path, error);
-  if (status == TW_OK) status = start(control, error);
-  if (status == TW_OK) *out = control;
-  else free_control(control);
-  return status;
+static void stop_acceptor(tw_control *control) {
+  if (!control->is_served) return;
+  close(control->stop[1]);
+  pthread_join(control->acceptor, NULL);
+  close(control->stop[0]);
 }
 
 /// Clients that have not asked for anything are not waited for.
@@ -261,9 +265,10 @@ static void end_clients(tw_control *control) {
 
 void tw_control_close(tw_control *control) {
   if (!control) return;
-  close(control->stop[1]);
-  pthread_join(control->acceptor, NULL);
-  close(control->stop[0]);
+  stop_acceptor(control);
   end_clients(control);
-  free_control(control);
+  tw_control_socket_close(&control->socket);
+  pthread_mutex_destroy(&control->mutex);
+  pthread_cond_destroy(&control->ended);
+  tw_free(control);
 }

@@ -33,6 +33,11 @@ static const char run[] =
     "      --rejects FILE    append lines that are no JSON object (rejects.ndjson)\n"
     "      --dead FILE       append events that a processor gave up (dead.ndjson)\n"
     "      --strict          exit with 65 when a line was rejected\n"
+    "      --workers N       threads that route, 1 to 64 (1)\n"
+    "      --partition-by PATH   events with the same value there keep their order\n"
+    "      --watch           load the script anew when one of its files changes\n"
+    "      --control PATH    listen on a socket for tidewire reload and status\n"
+    "      --drain TIME      after a signal, time for what was read (none: no limit)\n"
     "      --max-event SIZE  longest line, such as 64KiB, up to 32MiB (1MiB)\n"
     "      --max-depth N     deepest nesting, up to 1024 (128)\n"
     "      --grant NAMES     let the script use io, os, debug, package, bytecode, lpeg\n"
@@ -45,7 +50,7 @@ static const char run[] =
     "  -h, --help            this help\n"
     "\n"
     "Exit status: 0 done; 64 wrong usage; 65 rejected lines under --strict;\n"
-    "66 unreadable input; 74 output failed; 78 bad script.\n";
+    "66 unreadable input; 69 no control socket; 74 output failed; 78 bad script.\n";
 
 static const char check[] =
     "Usage: tidewire check [OPTION...] SCRIPT...\n"

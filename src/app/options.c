@@ -17,6 +17,7 @@
 #include "base/status.h"
 #include "base/suggest.h"
 #include "core/units.h"
+#include "engine/options.h"
 #include "event/reader.h"
 
 enum {
@@ -31,6 +32,11 @@ enum {
   OPT_MEMORY,
   OPT_INSTRUCTIONS,
   OPT_TIME,
+  OPT_WORKERS,
+  OPT_PARTITION,
+  OPT_WATCH,
+  OPT_CONTROL,
+  OPT_DRAIN,
   OPT_TIMEOUT
 };
 
@@ -50,6 +56,11 @@ static const struct option run_options[] = {
     {"json", no_argument, NULL, OPT_JSON},
     {"max-event", required_argument, NULL, OPT_MAX_EVENT},
     {"max-depth", required_argument, NULL, OPT_MAX_DEPTH},
+    {"workers", required_argument, NULL, OPT_WORKERS},
+    {"partition-by", required_argument, NULL, OPT_PARTITION},
+    {"watch", no_argument, NULL, OPT_WATCH},
+    {"control", required_argument, NULL, OPT_CONTROL},
+    {"drain", required_argument, NULL, OPT_DRAIN},
     SCRIPT_OPTIONS,
     {"quiet", no_argument, NULL, 'q'},
     {"help", no_argument, NULL, 'h'},
@@ -69,7 +80,8 @@ static const tw_parsed usage = {.go_on = false, .status = TW_EXIT_USAGE};
 /// The largest --max-event: the hard bound of tw_limits.
 #define SIZE_BOUND ((uint64_t)32 << 20)
 
-#define DAY_S ((uint64_t)86400)
+#define DAY_S     ((uint64_t)86400)
+#define SECOND_NS ((uint64_t)1000000000)
 
 /// Digits alone: strtoull would also take white space and a sign.
 static bool read_count(const char *text, uint64_t *out) {
@@ -150,15 +162,38 @@ static tw_status read_time(const char *text, double *out, tw_error *error) {
                  text);
 }
 
-/// A number alone is one of seconds.
-static tw_status read_timeout(const char *text, int *out_ms, tw_error *error) {
+static tw_status read_workers(const char *text, unsigned *out, tw_error *error) {
+  uint64_t count = 0;
+  if (!read_count(text, &count) || count > TW_MAX_WORKERS) count = 0;
+  *out = (unsigned)count;
+  if (count) return TW_OK;
+  return tw_fail(error, TW_EINVAL, "--workers must be 1 to %d, not \"%s\"", TW_MAX_WORKERS,
+                 text);
+}
+
+/// A number alone is one of seconds. @return false when it is none, or more than a day
+static bool read_ms(const char *text, int *out_ms) {
   uint64_t ns = 0;
-  if (!tw_parse_duration(text, strlen(text), &ns) && read_count(text, &ns))
-    ns = ns <= DAY_S ? ns * 1000000000 : 0;
-  *out_ms = ns <= DAY_S * 1000000000 ? (int)(ns / 1000000) : 0;
-  if (*out_ms) return TW_OK;
+  bool has_unit = tw_parse_duration(text, strlen(text), &ns);
+  if (!has_unit && (!read_count(text, &ns) || ns > DAY_S)) return false;
+  if (!has_unit) ns *= SECOND_NS;
+  if (ns > DAY_S * SECOND_NS) return false;
+  *out_ms = (int)(ns / (SECOND_NS / 1000));
+  return true;
+}
+
+static tw_status read_timeout(const char *text, int *out_ms, tw_error *error) {
+  if (read_ms(text, out_ms) && *out_ms) return TW_OK;
   return tw_fail(error, TW_EINVAL,
                  "--timeout must be 1ms to 24h, such as 10s or 500ms, not \"%s\"", text);
+}
+
+static tw_status read_drain(const char *text, int *out_ms, tw_error *error) {
+  *out_ms = -1;
+  if (strcmp(text, "none") == 0 || read_ms(text, out_ms)) return TW_OK;
+  return tw_fail(error, TW_EINVAL,
+                 "--drain must be a time up to 24h, such as 10s or 500ms, or none, not \"%s\"",
+                 text);
 }
 
 static tw_status set_option(int code, const char *value, tw_options *out, tw_error *error) {
@@ -174,6 +209,11 @@ static tw_status set_option(int code, const char *value, tw_options *out, tw_err
     case OPT_MEMORY: return read_memory(value, &out->script.memory, error);
     case OPT_INSTRUCTIONS: return read_instructions(value, &out->script.instructions, error);
     case OPT_TIME: return read_time(value, &out->script.seconds, error);
+    case OPT_WORKERS: return read_workers(value, &out->workers, error);
+    case OPT_PARTITION: out->partition_by = value; break;
+    case OPT_WATCH: out->watch = true; break;
+    case OPT_CONTROL: out->control = value; break;
+    case OPT_DRAIN: return read_drain(value, &out->drain_ms, error);
     case OPT_TIMEOUT: return read_timeout(value, &out->timeout_ms, error);
     case OPT_MAX_DEPTH: return read_depth_limit(value, &out->limits.max_depth, error);
   }
@@ -234,7 +274,7 @@ static tw_parsed parse(int argc, char **argv, const struct option *table, const 
 }
 
 tw_parsed tw_options_run(int argc, char **argv, tw_term *term, tw_options *out) {
-  *out = (tw_options){.rejects = "rejects.ndjson", .dead = "dead.ndjson"};
+  *out = (tw_options){.rejects = "rejects.ndjson", .dead = "dead.ndjson", .drain_ms = -1};
   tw_parsed parsed = parse(argc, argv, run_options, "script", term, out);
   if (!out->limits.max_size) out->limits.max_size = TW_MAX_EVENT;
   if (!out->limits.max_depth) out->limits.max_depth = TW_MAX_DEPTH;

@@ -16,8 +16,13 @@ typedef struct tw_options {
   const char *grants[TW_MAX_GRANTS + 1]; ///< what `script.grants` points to
   char grant_text[256];                  ///< the names in it
   size_t grant_len;
-  int timeout_ms;  ///< of a request to a daemon
-  char **operands; ///< borrowed from argv; NULL behind the last
+  unsigned workers;         ///< 0: as the script says
+  const char *partition_by; ///< path of the key; NULL: as the script says
+  bool watch;               ///< reload when a file of the script changes
+  const char *control;      ///< path of the control socket, or NULL
+  int drain_ms;             ///< for what was read, after a signal; negative: without limit
+  int timeout_ms;           ///< of a request to a daemon
+  char **operands;          ///< borrowed from argv; NULL behind the last
   int operand_count;
 } tw_options;
 

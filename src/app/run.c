@@ -11,11 +11,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "app/drain.h"
 #include "app/exit.h"
 #include "app/feed.h"
 #include "app/options.h"
 #include "app/settings.h"
 #include "app/signals.h"
+#include "app/steering.h"
 #include "app/summary.h"
 #include "base/clock.h"
 #include "core/kind.h"
@@ -27,6 +29,8 @@ typedef struct tw_run {
   tw_intake intake;
   tw_feed feed;
   tw_progress progress;
+  tw_steering steering;
+  tw_drain *drain;
   bool is_loaded;  ///< the script; its backends may fail to open
   bool is_refused; ///< it writes into an input
 } tw_run;
@@ -122,8 +126,14 @@ static void dead(void *self, const tw_failure *failure) {
   tw_account_dead(&run->account, failure);
 }
 
+static void reloaded(void *self, uint64_t generation, const tw_error *error) {
+  tw_run *run = self;
+  tw_steering_told(&run->steering, generation, error);
+}
+
 static tw_status new_engine(tw_run *run, tw_error *error) {
-  static const tw_engine_ops ops = {.failed = failed, .dead = dead, .accept = accept};
+  static const tw_engine_ops ops = {
+      .failed = failed, .dead = dead, .accept = accept, .reloaded = reloaded};
   const char *settings;
   size_t len;
   tw_builder *json = tw_builder_new();
@@ -138,6 +148,15 @@ static tw_status new_engine(tw_run *run, tw_error *error) {
   return status;
 }
 
+/// Another run on the same socket would be told apart from this one by nobody.
+static int claim_socket(tw_run *run) {
+  tw_error error;
+  tw_status status = tw_steering_claim(&run->steering, &error);
+  if (!status) return TW_EXIT_DONE;
+  tw_term_complain(run->term, "--control: %s", error.message);
+  return status == TW_EINVAL ? TW_EXIT_USAGE : TW_EXIT_UNAVAILABLE;
+}
+
 /// Signals still end the process at once here: nothing is gathered yet.
 static int start(tw_run *run) {
   tw_error error;
@@ -147,10 +166,31 @@ static int start(tw_run *run) {
   return run->is_loaded ? TW_EXIT_OUTPUT : TW_EXIT_SCRIPT;
 }
 
+/// For the threads that stand beside the run. Without them it would not be what was asked for.
+static int stand_by(tw_run *run) {
+  tw_error error;
+  tw_status status = tw_steering_begin(&run->steering, run->feed.engine, &error);
+  if (status == TW_OK && run->options.drain_ms >= 0)
+    status = tw_drain_guard(run->feed.engine, run->options.drain_ms, &run->drain, &error);
+  if (!status) return TW_EXIT_DONE;
+  tw_term_complain(run->term, "%s", error.message);
+  return TW_EXIT_UNAVAILABLE;
+}
+
+/// All that was read has been processed, or is given up because its time was over.
+static void drain(tw_run *run) {
+  tw_intake_wait(&run->intake, 0, -1);
+  if (!tw_drain_end(run->drain)) return;
+  tw_term_complain(run->term, "%llu events were not processed: the time of --drain was over",
+                   (unsigned long long)tw_account_tally(&run->account).left);
+}
+
 /// Closing flushes; its failures are in the counts only after it, so the report waits.
 static void finish(tw_run *run) {
+  drain(run);
   if (tw_engine_close(run->feed.engine, -1, NULL, NULL)) run->account.output_failed = true;
   tw_account_flush(&run->account);
+  tw_steering_end(&run->steering);
 }
 
 /// In the order of tw_exit: lost output is worse than unread input.
@@ -192,6 +232,8 @@ static int report(tw_run *run) {
 
 static int route(tw_run *run) {
   tw_signals_install();
+  int status = stand_by(run);
+  if (status) return status;
   tw_progress_begin(&run->progress, run->options.quiet ? NULL : run->term);
   for (char **name = inputs(run); *name && !tw_signals_caught(); name++)
     tw_feed_file(&run->feed, *name);
@@ -201,6 +243,7 @@ static int route(tw_run *run) {
 
 static void set_up(tw_run *run) {
   tw_account_init(&run->account, run->term, run->options.rejects, run->options.dead);
+  tw_steering_init(&run->steering, &run->options, &run->account);
   tw_intake_init(&run->intake, &tw_account_intake, &run->account);
   run->feed =
       (tw_feed){.term = run->term,
@@ -215,9 +258,12 @@ int tw_command_run(int argc, char **argv, tw_term *term) {
   if (!parsed.go_on) return parsed.status;
   set_up(&run);
   int status = examine_all(&run);
+  if (!status) status = claim_socket(&run);
   if (!status) status = start(&run);
   if (!status) status = route(&run);
+  tw_steering_end(&run.steering);
   tw_engine_unref(run.feed.engine);
+  tw_steering_fini(&run.steering);
   tw_intake_fini(&run.intake);
   tw_account_fini(&run.account);
   return status;

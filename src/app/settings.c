@@ -38,6 +38,12 @@ bool tw_settings_write(const tw_options *options, tw_builder *json) {
   tw_builder_begin_object(json);
   limit(json, "max_event", options->limits.max_size);
   limit(json, "max_depth", options->limits.max_depth);
+  limit(json, "workers", options->workers);
+  text(json, "partition_by", options->partition_by);
+  if (options->watch) {
+    tw_builder_key(json, "watch");
+    tw_builder_bool(json, true);
+  }
   grants(json, options);
   text(json, "package_path", script->package_path);
   limit(json, "memory_limit", script->memory);

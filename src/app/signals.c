@@ -7,11 +7,13 @@
 #include "app/signals.h"
 
 #include <poll.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stddef.h>
 #include <time.h>
 
 static volatile sig_atomic_t caught;
+static sem_t released; ///< posting to it is allowed in a handler
 
 static void on_signal(int number) {
   if (caught) { // the second: as if it had never been handled
@@ -19,16 +21,24 @@ static void on_signal(int number) {
     raise(number);
   }
   caught = number;
+  sem_post(&released);
 }
 
 void tw_signals_install(void) {
   struct sigaction action = {.sa_handler = on_signal}; // without SA_RESTART
+  sem_init(&released, 0, 0);
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
 }
 
 int tw_signals_caught(void) { return caught; }
+
+void tw_signals_await(void) {
+  while (sem_wait(&released)) {}
+}
+
+void tw_signals_release(void) { sem_post(&released); }
 
 /// Blocks the signals from before the last look at the flag until ppoll lets them in.
 void tw_signals_wait(int fd, int milliseconds) {

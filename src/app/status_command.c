@@ -34,10 +34,10 @@ static void count_row(tw_sheet *sheet, const char *name) {
 
 static void end_row(tw_sheet *sheet) { tw_buffer_byte(&sheet->out, '\n'); }
 
-enum { CAUSES = 4 };
+enum { CAUSES = 5 };
 
 static uint64_t dropped_by(const tw_sheet *sheet, int cause, const char **name) {
-  static const char *const causes[CAUSES] = {"newest", "oldest", "timeout", "closed"};
+  static const char *const causes[CAUSES] = {"newest", "oldest", "timeout", "closed", "memory"};
   char path[32];
   snprintf(path, sizeof path, "dropped.%s", causes[cause]);
   *name = causes[cause];

@@ -104,6 +104,17 @@ static void note_sink(tw_buffer *out, const char *what, const tw_sink *sink) {
   tw_buffer_byte(out, '\n');
 }
 
+static void note_reloads(tw_buffer *out, tw_engine *engine) {
+  tw_engine_stats stats;
+  tw_engine_get_stats(engine, &stats);
+  unsigned long long reloads = stats.reloads, refused = stats.refused;
+  if (!reloads && !refused) return;
+  tw_buffer_printf(out, "generation %llu of the script after %llu reload%s",
+                   (unsigned long long)stats.generation, reloads, reloads == 1 ? "" : "s");
+  if (refused) tw_buffer_printf(out, ", %llu refused", refused);
+  tw_buffer_byte(out, '\n');
+}
+
 static void show_tally(const tw_table *table, const tw_summary *summary) {
   const tw_tally *tally = summary->tally;
   char blank[TW_GROUPED_ROOM];
@@ -116,6 +127,9 @@ static void show_tally(const tw_table *table, const tw_summary *summary) {
   row(table, "dropped", tally->dropped, TW_PLAIN);
   tw_buffer_byte(table->out, '\n');
   row(table, "rejected", tally->rejected, TW_YELLOW);
+  tw_buffer_byte(table->out, '\n');
+  if (!tally->left) return;
+  row(table, "left", tally->left, TW_RED);
   tw_buffer_byte(table->out, '\n');
 }
 
@@ -132,6 +146,7 @@ void tw_summary_text(const tw_summary *summary, const tw_term *term, tw_buffer *
   show_tree(&table, summary->engine, &totals);
   note_sink(out, "rejected lines", summary->rejects);
   note_sink(out, "dead letters", summary->dead);
+  note_reloads(out, summary->engine);
   double per_second =
       summary->seconds > 0 ? (double)summary->tally->read / summary->seconds : 0;
   tw_buffer_printf(out, "%s%.2f s, %s events/s, %.1f MB read, %.1f MB of memory\n",

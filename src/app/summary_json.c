@@ -63,6 +63,7 @@ static void tally(tw_builder *json, const tw_tally *from) {
   integer(json, "routed", from->routed);
   integer(json, "dropped", from->dropped);
   integer(json, "rejected", from->rejected);
+  integer(json, "left", from->left);
   integer(json, "bytes", from->bytes);
 }
 
@@ -75,6 +76,15 @@ static void tree(tw_builder *json, tw_engine *engine) {
   tw_builder_begin_array(json);
   tw_engine_visit(engine, router_entry, json);
   tw_builder_end_array(json);
+}
+
+static void reloads(tw_builder *json, tw_engine *engine) {
+  tw_engine_stats stats;
+  tw_engine_get_stats(engine, &stats);
+  integer(json, "workers", stats.workers);
+  integer(json, "generation", stats.generation);
+  integer(json, "reloads", stats.reloads);
+  integer(json, "refused", stats.refused);
 }
 
 static void measures(tw_builder *json, const tw_summary *summary) {
@@ -95,6 +105,7 @@ void tw_summary_json(const tw_summary *summary, tw_buffer *out) {
   if (!json) return;
   tw_builder_begin_object(json);
   text(json, "script", summary->script);
+  reloads(json, summary->engine);
   tally(json, summary->tally);
   tree(json, summary->engine);
   sink(json, "rejects", summary->rejects);

@@ -52,19 +52,25 @@ void tw_term_write(tw_term *term, const tw_buffer *text) {
   if (text->len) fwrite(text->data, 1, text->len, stderr);
 }
 
+static void write_line(tw_term *term, const char *message, bool is_bad) {
+  tw_buffer line = {0};
+  tw_buffer_printf(&line, "tidewire: %s", is_bad ? tw_term_style(term, TW_RED) : "");
+  tw_term_clean(&line, message);
+  tw_buffer_printf(&line, "%s\n", is_bad ? tw_term_style(term, TW_PLAIN) : "");
+  tw_term_write(term, &line);
+  tw_buffer_fini(&line);
+}
+
 void tw_term_complain(tw_term *term, const char *format, ...) {
   char message[SAY_ROOM];
   va_list args;
   va_start(args, format);
   vsnprintf(message, sizeof message, format, args);
   va_end(args);
-  tw_buffer line = {0};
-  tw_buffer_printf(&line, "tidewire: %s", tw_term_style(term, TW_RED));
-  tw_term_clean(&line, message);
-  tw_buffer_printf(&line, "%s\n", tw_term_style(term, TW_PLAIN));
-  tw_term_write(term, &line);
-  tw_buffer_fini(&line);
+  write_line(term, message, true);
 }
+
+void tw_term_say(tw_term *term, const char *text) { write_line(term, text, false); }
 
 /// `\r` and "erase to the end" redraw in place; the cursor stays behind the text.
 void tw_term_progress(tw_term *term, const char *text) {

@@ -20,6 +20,8 @@ typedef enum tw_style { TW_PLAIN, TW_BOLD, TW_RED, TW_YELLOW } tw_style;
 void tw_term_init(tw_term *term);
 /// Writes one line, `tidewire: …`, in red. Control characters become '?'.
 void tw_term_complain(tw_term *term, const char *format, ...) TW_PRINTF(2, 3);
+/// The same for a text that is no complaint: without the colour.
+void tw_term_say(tw_term *term, const char *text);
 /// Writes finished text as it is.
 void tw_term_write(tw_term *term, const tw_buffer *text);
 /// Draws the progress line again, or with NULL removes it. Does nothing off a terminal.

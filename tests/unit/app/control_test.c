@@ -308,7 +308,8 @@ static tw_control *serve(daemon_ops *to, int patience_ms) {
   tw_error error;
   sem_init(&to->begun, 0, 0);
   sem_init(&to->go_on, 0, 0);
-  if (tw_control_open(socket_path, &ops, to, patience_ms, &control, &error))
+  if (tw_control_open(socket_path, &control, &error) ||
+      tw_control_serve(control, &ops, to, patience_ms, &error))
     fail_msg("%s", error.message);
   return control;
 }
@@ -355,6 +356,47 @@ static void a_client_is_answered(void **state) {
   for (int i = 0; i < 40; i++) ask("{\"command\":\"reload\"}\n", "\"generation\":4}");
   ask("{\"command\":\"status\"}\n", "\"pid\":");
   end(control, &to);
+}
+
+static void *ask_to_reload(void *self) {
+  (void)self;
+  tw_buffer answer = {0};
+  if (tw_ask(socket_path, "{\"command\":\"reload\"}\n", 60000, &answer, NULL)) answer.len = 0;
+  tw_buffer_pad(&answer, 1);
+  return answer.data;
+}
+
+static void check_reloaded(pthread_t thread) {
+  void *answer;
+  pthread_join(thread, &answer);
+  assert_string_equal(answer, "{\"ok\":true,\"generation\":4}");
+  tw_free(answer);
+}
+
+static void whoever_connects_before_the_daemon_is_up_waits_for_it(void **state) {
+  (void)state;
+  tw_control *control, *second;
+  tw_error error;
+  char text[512];
+  daemon_ops to = {0};
+  const char request[] = "{\"command\":\"reload\"}\n";
+  assert_int_equal(tw_control_open(socket_path, &control, &error), TW_OK);
+  int fd = silent_client();
+  assert_int_equal(send(fd, request, sizeof request - 1, MSG_NOSIGNAL), sizeof request - 1);
+  assert_int_equal(tw_control_open(socket_path, &second, &error), TW_EEXIST);
+  assert_null(second);
+  assert_int_equal(tw_control_serve(control, &ops, &to, 20000, &error), TW_OK);
+  read_all(fd, text, sizeof text);
+  assert_string_equal(text, "{\"ok\":true,\"generation\":4}\n");
+  tw_control_close(control);
+}
+
+static void a_daemon_that_never_came_up_leaves_no_socket(void **state) {
+  (void)state;
+  tw_control *control;
+  assert_int_equal(tw_control_open(socket_path, &control, NULL), TW_OK);
+  tw_control_close(control);
+  assert_int_equal(mode_of(socket_path), 0);
 }
 
 static void a_client_that_says_nothing_is_told_so_and_hung_up_on(void **state) {
@@ -408,26 +450,11 @@ static void a_request_may_come_in_pieces_and_lack_its_newline(void **state) {
   end(control, &to);
 }
 
-static void *ask_to_reload(void *self) {
-  (void)self;
-  tw_buffer answer = {0};
-  if (tw_ask(socket_path, "{\"command\":\"reload\"}\n", 60000, &answer, NULL)) answer.len = 0;
-  tw_buffer_pad(&answer, 1);
-  return answer.data;
-}
-
 static pthread_t begin_reload(daemon_ops *to) {
   pthread_t thread;
   pthread_create(&thread, NULL, ask_to_reload, NULL);
   while (sem_wait(&to->begun)) {}
   return thread;
-}
-
-static void check_reloaded(pthread_t thread) {
-  void *answer;
-  pthread_join(thread, &answer);
-  assert_string_equal(answer, "{\"ok\":true,\"generation\":4}");
-  tw_free(answer);
 }
 
 static void a_status_is_answered_while_a_reload_takes_long(void **state) {
@@ -544,6 +571,8 @@ int main(void) {
       cmocka_unit_test(a_path_that_no_socket_can_have_is_told),
       cmocka_unit_test(of_many_that_find_a_stale_socket_one_gets_it),
       cmocka_unit_test(a_client_is_answered),
+      cmocka_unit_test(whoever_connects_before_the_daemon_is_up_waits_for_it),
+      cmocka_unit_test(a_daemon_that_never_came_up_leaves_no_socket),
       cmocka_unit_test(a_client_that_says_nothing_is_told_so_and_hung_up_on),
       cmocka_unit_test(silent_clients_make_room_for_those_that_ask),
       cmocka_unit_test(a_request_that_is_too_long_is_told_so),

@@ -100,7 +100,8 @@ static printed ask(command *run, const char *words, answers *to) {
   static const tw_control_ops ops = {reload, status, flush};
   tw_control *control;
   tw_error error;
-  if (tw_control_open(socket_path, &ops, to, TW_CONTROL_PATIENCE_MS, &control, &error))
+  if (tw_control_open(socket_path, &control, &error) ||
+      tw_control_serve(control, &ops, to, TW_CONTROL_PATIENCE_MS, &error))
     fail_msg("%s", error.message);
   printed got = call(run, words);
   tw_control_close(control);
