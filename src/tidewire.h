@@ -299,6 +299,13 @@ typedef struct tw_backend_ops {
   void (*close)(void *self);
   /// The destructor. May be NULL.
   void (*free)(void *self);
+  /// In place of `flush` where a limit of time matters: for a backend that takes events in
+  /// `send` and delivers them later. Waits until what was sent before is delivered. May be
+  /// called while others flush. May be NULL: then `flush` is called.
+  /// @param timeout_ms  negative: without limit
+  /// @param[out] remaining  events that are not delivered, in time
+  /// @return TW_OK; TW_ELIMIT when the time was over
+  tw_status (*flush_within)(void *self, int timeout_ms, uint64_t *remaining, tw_error *error);
 } tw_backend_ops;
 
 /// Flag of tw_backend_new: calls to this backend are made one at a time.
@@ -391,6 +398,9 @@ TW_API tw_status tw_router_send(tw_router *router, const tw_event *event, unsign
                                 tw_error *error);
 /// Flushes every backend; tries all of them, and returns the first failure.
 TW_API tw_status tw_router_flush(tw_router *router, tw_error *error);
+/// The same with a limit of time for backends that deliver later; see tw_flush.
+TW_API tw_status tw_router_flush_within(tw_router *router, int timeout_ms, uint64_t *remaining,
+                                        tw_error *error);
 /// Flushes and closes every backend that no other open router shares.
 TW_API tw_status tw_router_close(tw_router *router, tw_error *error);
 
@@ -529,7 +539,13 @@ TW_API tw_status tw_exit_context(tw_tracker *tracker, const char *name, tw_error
 TW_API tw_context *tw_located_context(tw_tracker *tracker);
 TW_API tw_status tw_resolve_context(tw_tracker *tracker, char **text, size_t *len,
                                     tw_error *error);
-TW_API tw_status tw_flush(tw_tracker *tracker, tw_error *error);
+/// Waits until all that was emitted before is with its backends, also with those of an engine
+/// below. A tracker without such backends flushes at once, whatever the limit.
+/// @param timeout_ms  negative: without limit
+/// @param[out] remaining  events that were not through in time; may be NULL
+/// @return TW_OK; TW_ELIMIT when the time was over; otherwise the first failure of a backend
+TW_API tw_status tw_flush(tw_tracker *tracker, int timeout_ms, uint64_t *remaining,
+                          tw_error *error);
 
 /// Makes a tracker known to the process under a name; replaces the one of that name.
 /// @param tracker  the registry takes a reference of its own

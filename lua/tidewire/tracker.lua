@@ -16,12 +16,17 @@ local LATER = { engine = true, sources = true }
 --- A tracker with a script has these, and what its events go through is all in the script.
 local ENGINE_OPTIONS = {
   "block_for",
+  "grants",
+  "instruction_limit",
   "max_depth",
   "max_event",
+  "memory_limit",
   "overload",
+  "package_path",
   "partition_by",
   "queue",
   "reload",
+  "time_limit",
   "watch",
   "workers",
 }
@@ -61,6 +66,15 @@ local function check_offers(offers)
   end
 end
 
+--- The names in a list, as the engine takes them.
+local function joined(grants)
+  declare.optional("tracker: grants", grants, "table")
+  for i, name in ipairs(grants or {}) do
+    declare.optional(("tracker: grants[%d]"):format(i), name, "string")
+  end
+  return grants and grants[1] and table.concat(grants, ",")
+end
+
 local function scripted(declared)
   local known = { "script", "context_locator", "host_backends" }
   declare.fields("tracker", declared, table.move(ENGINE_OPTIONS, 1, #ENGINE_OPTIONS, 4, known))
@@ -71,6 +85,7 @@ local function scripted(declared)
   for _, name in ipairs(ENGINE_OPTIONS) do
     options[name] = declared[name]
   end
+  options.grants = joined(declared.grants)
   local engine = tree.must(core.new_engine(declared.script, options, declared.host_backends or {}))
   local self = tree.must(core.new_tracker(declared.context_locator))
   return tree.build(self, "tracker", { backends = { [ENGINE] = engine } })

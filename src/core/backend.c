@@ -135,6 +135,32 @@ tw_status tw_backend_flush(tw_backend *backend, uint64_t *lost, tw_error *error)
   return status;
 }
 
+/* Takes a use while it waits, so that nobody closes it meanwhile. @return false when closed */
+static bool hold(tw_backend *backend) {
+  if (enter(backend, NULL)) return false;
+  bool is_open = atomic_load(&backend->is_open);
+  if (is_open) backend->uses++;
+  leave(backend);
+  return is_open;
+}
+
+tw_status tw_backend_flush_within(tw_backend *backend, int timeout_ms, uint64_t *lost,
+                                  uint64_t *remaining, tw_error *error) {
+  tw_error unwanted;
+  *remaining = 0;
+  if (!backend->ops.flush_within) return tw_backend_flush(backend, lost, error);
+  *lost = 0;
+  if (!hold(backend)) return TW_OK;
+  if (!error) error = &unwanted;
+  tw_error_clear(error);
+  tw_status status = backend->ops.flush_within(backend->self, timeout_ms, remaining, error);
+  if (status) tw_error_complete(error, status, "flushing");
+  if (enter(backend, NULL)) return status;
+  if (--backend->uses == 0) close_now(backend);
+  leave(backend);
+  return status;
+}
+
 tw_status tw_backend_unuse(tw_backend *backend, uint64_t *lost, tw_error *error) {
   *lost = 0;
   tw_status status = enter(backend, error);

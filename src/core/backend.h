@@ -18,5 +18,10 @@ tw_status tw_backend_send(tw_backend *backend, tw_event *event, unsigned flags,
                           tw_error *error);
 /// `*lost` is set in any case. A backend that is not open has nothing to flush.
 tw_status tw_backend_flush(tw_backend *backend, uint64_t *lost, tw_error *error);
+/// The same with a limit of time, where the backend knows of one; others flush meanwhile.
+/// @param timeout_ms  negative: without limit
+/// @param[out] remaining  events that are not delivered, in time
+tw_status tw_backend_flush_within(tw_backend *backend, int timeout_ms, uint64_t *lost,
+                                  uint64_t *remaining, tw_error *error);
 
 #endif

@@ -67,7 +67,7 @@ tw_router *tw_router_ref(tw_router *router) {
 void tw_router_unref(tw_router *router) {
   if (!router || atomic_fetch_sub(&router->refs, 1) != 1) return;
   if (router->is_opened) {
-    tw_closing closing = {NULL, TW_OK};
+    tw_closing closing = {0};
     router->is_opened = false;
     tw_tree_unuse(router, NULL, "", &closing);
   }
@@ -273,7 +273,7 @@ static tw_status use_port(tw_port *port, tw_error *error) {
 
 static void unuse_port(tw_port *port) {
   uint64_t lost;
-  tw_closing closing = {NULL, TW_OK};
+  tw_closing closing = {0};
   if (port->backend) tw_backend_unuse(port->backend, &lost, NULL);
   else tw_tree_unuse(port->child, NULL, "", &closing);
 }

@@ -100,10 +100,17 @@ void tw_router_destroy(tw_router *router);
 
 /* -------------------------------------------------------------------- tree */
 
-/// How far closing has come, and its first failure.
+/// How long a flush may take, and what was not done by then.
+typedef struct tw_patience {
+  uint64_t end_ns;    ///< on the monotonic clock; UINT64_MAX: no end
+  uint64_t remaining; ///< events
+} tw_patience;
+
+/// How far closing, or a flush, has come, and its first failure.
 typedef struct tw_closing {
   tw_error *error;
   tw_status status;
+  tw_patience *patience; ///< NULL: backends take the time they need
 } tw_closing;
 
 /// Takes a use: opens what is not open. On failure nothing is left behind; the message

@@ -75,8 +75,8 @@ void tw_tracker_set_limits(tw_tracker *tracker, const tw_limits *limits) {
   tw_store_fini(&whole);
 }
 
-tw_status tw_flush(tw_tracker *tracker, tw_error *error) {
-  return tw_router_flush(tracker->router, error);
+tw_status tw_flush(tw_tracker *tracker, int timeout_ms, uint64_t *remaining, tw_error *error) {
+  return tw_router_flush_within(tracker->router, timeout_ms, remaining, error);
 }
 
 /* ---------------------------------------------------------------- contexts */

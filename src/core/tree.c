@@ -1,7 +1,9 @@
 /* Opening, flushing, closing and visiting a tree. Callbacks run without the topology lock:
    a walk asks for one port after the other, so that the tree may grow meanwhile. */
+#include <limits.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "core/plan.h"
 
 /* -------------------------------------------------------------------- open */
@@ -81,7 +83,7 @@ static tw_status open_below(const tw_way *way, tw_error *error) {
 
 tw_status tw_tree_use(tw_router *router, tw_error *error) {
   tw_way way = {NULL, "", router, NULL};
-  tw_closing closing = {NULL, TW_OK};
+  tw_closing closing = {0};
   tw_topology_lock();
   tw_status status = reserve_spares(router, error);
   if (status == TW_OK) raise_uses(router);
@@ -93,7 +95,7 @@ tw_status tw_tree_use(tw_router *router, tw_error *error) {
 }
 
 tw_status tw_router_open(tw_router *router, tw_error *error) {
-  tw_closing closing = {NULL, TW_OK};
+  tw_closing closing = {0};
   tw_topology_lock();
   bool is_opened = router->is_opened;
   tw_topology_unlock();
@@ -141,8 +143,9 @@ static tw_way step_down(const tw_way *up, const char *name, tw_router *router,
 /* Tells that a backend failed to flush, and keeps the first such failure. */
 static void note_failure(const tw_way *way, const tw_port *port, uint64_t lost,
                          tw_status status, const tw_error *cause, tw_closing *closing) {
+  bool is_late = closing && closing->patience && status == TW_ELIMIT; /* no backend's fault */
   tw_failure failure = {.where = "backend", .events = lost, .error = cause};
-  tw_tell(way, port->name, &failure);
+  if (!is_late) tw_tell(way, port->name, &failure);
   if (!closing || closing->status != TW_OK) return;
   closing->status = status;
   if (!closing->error) return;
@@ -150,6 +153,24 @@ static void note_failure(const tw_way *way, const tw_port *port, uint64_t lost,
   *closing->error = *cause;
   tw_way_path(way, port->name, path, sizeof path);
   tw_error_prefix(closing->error, "%s: ", path);
+}
+
+static int milliseconds_until(uint64_t end_ns) {
+  if (end_ns == UINT64_MAX) return -1;
+  uint64_t now = tw_clock_monotonic_ns();
+  uint64_t left = end_ns > now ? (end_ns - now + 999999) / 1000000 : 0;
+  return left < INT_MAX ? (int)left : INT_MAX;
+}
+
+static tw_status flush_backend(tw_backend *backend, const tw_closing *closing, uint64_t *lost,
+                               tw_error *cause) {
+  tw_patience *patience = closing ? closing->patience : NULL;
+  if (!patience) return tw_backend_flush(backend, lost, cause);
+  uint64_t remaining = 0;
+  tw_status status = tw_backend_flush_within(backend, milliseconds_until(patience->end_ns),
+                                             lost, &remaining, cause);
+  patience->remaining += remaining;
+  return status;
 }
 
 static void flush_below(const tw_way *way, tw_closing *closing) {
@@ -164,19 +185,33 @@ static void flush_below(const tw_way *way, tw_closing *closing) {
       drop_watcher(own);
       continue;
     }
-    tw_status status = tw_backend_flush(port->backend, &lost, &cause);
+    tw_status status = flush_backend(port->backend, closing, &lost, &cause);
     if (status != TW_OK) note_failure(way, port, lost, status, &cause, closing);
   }
 }
 
-tw_status tw_router_flush(tw_router *router, tw_error *error) {
-  tw_closing closing = {error, TW_OK};
+static tw_status flush_tree(tw_router *router, tw_patience *patience, tw_error *error) {
+  tw_closing closing = {.error = error, .patience = patience};
   tw_watcher *own = hold_watcher(tw_router_ref(router));
   tw_way way = step_down(NULL, "", router, own);
   flush_below(&way, &closing);
   drop_watcher(own);
   tw_router_unref(router);
   return closing.status;
+}
+
+tw_status tw_router_flush(tw_router *router, tw_error *error) {
+  return flush_tree(router, NULL, error);
+}
+
+tw_status tw_router_flush_within(tw_router *router, int timeout_ms, uint64_t *remaining,
+                                 tw_error *error) {
+  tw_patience patience = {.end_ns = UINT64_MAX};
+  if (timeout_ms >= 0)
+    patience.end_ns = tw_clock_monotonic_ns() + (uint64_t)timeout_ms * 1000000;
+  tw_status status = flush_tree(router, &patience, error);
+  if (remaining) *remaining = patience.remaining;
+  return status;
 }
 
 /* A port whose use is to end; its mark is taken away. None when the router is in use again,
@@ -237,7 +272,7 @@ void tw_tree_unuse(tw_router *router, const tw_way *up, const char *name, tw_clo
 }
 
 tw_status tw_router_close(tw_router *router, tw_error *error) {
-  tw_closing closing = {error, TW_OK};
+  tw_closing closing = {.error = error};
   tw_topology_lock();
   bool is_opened = router->is_opened;
   router->is_opened = false;

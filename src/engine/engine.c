@@ -351,15 +351,24 @@ static tw_status backend_send(void *self, tw_event *event, unsigned flags, tw_er
 }
 
 /* A flush from inside a worker would wait for itself: the engine flushes anyway. */
+static tw_status backend_flush_within(void *self, int timeout_ms, uint64_t *remaining,
+                                      tw_error *error) {
+  *remaining = 0;
+  return tw_worker_is_here() ? TW_OK : tw_engine_flush(self, timeout_ms, remaining, error);
+}
+
 static tw_status backend_flush(void *self, uint64_t *lost, tw_error *error) {
   *lost = 0;
-  return tw_worker_is_here() ? TW_OK : tw_engine_flush(self, -1, NULL, error);
+  uint64_t remaining;
+  return backend_flush_within(self, -1, &remaining, error);
 }
 
 static void backend_free(void *self) { tw_engine_unref(self); }
 
 tw_status tw_engine_backend(tw_engine *engine, tw_backend **out, tw_error *error) {
-  static const tw_backend_ops ops = {
-      .send = backend_send, .flush = backend_flush, .free = backend_free};
+  static const tw_backend_ops ops = {.send = backend_send,
+                                     .flush = backend_flush,
+                                     .free = backend_free,
+                                     .flush_within = backend_flush_within};
   return tw_backend_new(&ops, tw_engine_ref(engine), 0, out, error);
 }

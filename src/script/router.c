@@ -12,6 +12,9 @@
 #include "script/time.h"
 #include "script/view.h"
 
+/* A limit of time is below it: milliseconds fit an int. */
+#define LONGEST_WAIT 2e6
+
 static int new_router(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
   tw_handle *handle = tw_handle_new(L, lua, TW_CLASS_ROUTER);
@@ -176,14 +179,22 @@ static int send_event(lua_State *L) {
   return tw_lua_result(L, status, &error);
 }
 
+/* flush([seconds]) -> true | nil, message, code, events that remain */
 static int flush(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
   tw_handle *self = tw_handle_check_tree(L, lua, 1);
+  lua_Number seconds = luaL_optnumber(L, 2, -1);
+  if (!lua_isnoneornil(L, 2))
+    luaL_argcheck(L, seconds >= 0 && seconds <= LONGEST_WAIT, 2, "expected seconds, such as 5");
   tw_error error = {0};
+  uint64_t remaining = 0;
   lua_State *outer = tw_gate_into(lua->gate, L);
-  tw_status status = tw_router_flush(self->router, &error);
+  tw_status status = tw_router_flush_within(
+      self->router, seconds < 0 ? -1 : (int)(seconds * 1000), &remaining, &error);
   tw_gate_leave(lua->gate, outer);
-  return tw_lua_result(L, status, &error);
+  int count = tw_lua_result(L, status, &error);
+  if (status) lua_pushinteger(L, (lua_Integer)remaining);
+  return status ? count + 1 : count;
 }
 
 static int close_router(lua_State *L) {
@@ -296,7 +307,7 @@ int tw_lua_finalize_tree(lua_State *L) {
   *self = (tw_handle){0}; /* a finalizer after this one may still call it */
   if (!gone.tracker) tw_router_unref(gone.router);
   else {
-    if (gone.made) tw_flush(gone.tracker, NULL);
+    if (gone.made) tw_flush(gone.tracker, -1, NULL, NULL);
     tw_tracker_unref(gone.tracker);
   }
   tw_gate_leave(lua->gate, outer);

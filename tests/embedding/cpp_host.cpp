@@ -44,7 +44,7 @@ void expect(bool right, const std::string &what) {
 class Ledger {
  public:
   static Held<tw_backend> make(Ledger *self) {
-    static const tw_backend_ops ops = {nullptr, send, nullptr, nullptr, nullptr};
+    static const tw_backend_ops ops = {nullptr, send, nullptr, nullptr, nullptr, nullptr};
     tw_backend *backend;
     call(tw_backend_new, &ops, static_cast<void *>(self), 0u, &backend);
     return Held<tw_backend>(backend);
@@ -139,7 +139,7 @@ void run(const std::string &script) {
     } catch (const Error &error) {
       expect(error.code == TW_ESCRIPT, error.what());
     }
-    call(tw_flush, tracker.get());
+    call(tw_flush, tracker.get(), -1, nullptr);
     tw_backend_stats stats;
     tw_backend_get_stats(backend.get(), &stats);
     expect(stats.sent == 2000 && stats.failed == 0, "the statistics");

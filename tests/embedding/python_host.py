@@ -42,7 +42,8 @@ RELOADED = CFUNCTYPE(None, c_void_p, c_uint64, POINTER(Error))
 
 
 class BackendOps(Structure):
-    _fields_ = [("open", OPEN), ("send", SEND), ("flush", FLUSH), ("close", END), ("free", END)]
+    _fields_ = [("open", OPEN), ("send", SEND), ("flush", FLUSH), ("close", END), ("free", END),
+                ("flush_within", c_void_p)]
 
 
 class Offer(Structure):
@@ -81,7 +82,7 @@ def load(path):
         "tw_router_add_backend": [c_void_p, c_char_p, c_void_p, POINTER(Error)],
         "tw_emit": [c_void_p, c_char_p, c_char_p, c_size_t, POINTER(Error)],
         "tw_enter_context": [c_void_p, c_char_p, c_char_p, c_size_t, POINTER(Error)],
-        "tw_flush": [c_void_p, POINTER(Error)],
+        "tw_flush": [c_void_p, c_int, POINTER(c_uint64), POINTER(Error)],
         "tw_event_json": [c_void_p, POINTER(c_char_p), POINTER(c_size_t)],
     }
     for name, takes in signatures.items():
@@ -230,7 +231,7 @@ class PythonHost(unittest.TestCase):
             host.reload()
         for thread in threads:
             thread.join()
-        call(tw.tw_flush, host.tracker)
+        call(tw.tw_flush, host.tracker, -1, None)
         self.check_events(host.seen)
         with open(self.lines) as file:
             self.check_events([json.loads(line) for line in file])
@@ -258,7 +259,7 @@ class PythonHost(unittest.TestCase):
         self.assertEqual(TW_ESCRIPT, caught.exception.status)
         self.assertRegex(host.told.pop(), r"script\.lua:3: unexpected symbol")
         host.emit("still", here=True)
-        call(tw.tw_flush, host.tracker)
+        call(tw.tw_flush, host.tracker, -1, None)
         self.assertEqual([("still", 1)], [(e["name"], e["data"]["by"]) for e in host.seen])
         host.close()
 
@@ -275,7 +276,7 @@ class PythonHost(unittest.TestCase):
         host = Host(self.script)
         host.emit("unwanted", refuse=True)
         host.emit("wanted")
-        call(tw.tw_flush, host.tracker)
+        call(tw.tw_flush, host.tracker, -1, None)
         self.assertEqual(["Python does not want it"], host.told)
         self.assertEqual(["wanted"], [event["name"] for event in host.seen])
         host.close()

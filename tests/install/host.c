@@ -24,7 +24,7 @@ static int build(tw_tracker *tracker, tw_backend *memory, tw_error *error) {
 static int emit(tw_tracker *tracker, tw_error *error) {
   return tw_enter_context(tracker, "request", "{\"user_id\": 7}", 14, error) ||
          tw_emitf(tracker, "order.paid", "{total:%f, user:%s, items:%d}", 12.5, "ann", 3) ||
-         tw_flush(tracker, error);
+         tw_flush(tracker, -1, NULL, error);
 }
 
 static int look(tw_backend *memory) {

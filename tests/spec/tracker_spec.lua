@@ -442,6 +442,42 @@ return tw.router {
     tracker:close()
   end)
 
+  it("grants its script what it names, and nothing else", function()
+    write(script, 'local file = io and "io" or "none"\n' .. ([[local tw = require "tidewire"
+return tw.router {
+  processors = { function(event) event.data.has = file end },
+  backends = { out = tw.backends.file { path = "%s" } },
+}]]):format(out))
+    for _, grants in ipairs { {}, { "io" } } do
+      local tracker = tw.tracker { script = script, grants = grants, memory_limit = "8MiB", time_limit = "2s" }
+      tracker:emit "a"
+      tracker:close()
+    end
+    assert.is_truthy(output():find('"has":"none".*"has":"io"'))
+    local ok, message = pcall(tw.tracker, { script = script, grants = { "everything" } })
+    assert.is_false(ok)
+    assert.is_truthy(message:find('nothing called "everything" can be granted', 1, true), message)
+    ok, message = pcall(tw.tracker, { script = script, memory_limit = "much" })
+    assert.is_false(ok)
+    assert.is_truthy(message:find('expected a size such as "64MiB", or "none"', 1, true), message)
+  end)
+
+  it("waits for a flush as long as it is told to, and says how many events remain", function()
+    write_script "local till = os.clock() + 0.2 while os.clock() < till do end"
+    local tracker = tw.tracker { script = script, instruction_limit = "none" }
+    tracker:emit "a"
+    tracker:emit "b"
+    local ok, message, code, remaining = tracker:flush(0.01)
+    assert.is_nil(ok)
+    assert.is_truthy(message:find("the time was over before all was flushed", 1, true))
+    assert.are.equal("limit", code)
+    assert.is_true(remaining >= 1 and remaining <= 2)
+    assert.is_true(tracker:flush(60))
+    assert.are.equal(2, select(2, output():gsub("\n", "")))
+    assert.has_error(function() tracker:flush(-1) end)
+    tracker:close()
+  end)
+
   it("reloads it, and says why not", function()
     write_script ""
     local tracker = tw.tracker { script = script }

@@ -100,8 +100,11 @@ function Tree:open() end
 ---@param more? boolean  another event follows at once, and a flush after the last
 ---@return true? ok, string? message, string? code
 function Tree:send(event, more) end
----@return true? ok, string? message, string? code
-function Tree:flush() end
+--- Waits until all that was sent before is with its backends, also with those of a tracker's
+--- script. A limit of time holds for the latter.
+---@param seconds? number  how long to wait at most; without it, without limit
+---@return true? ok, string? message, string? code, integer? remaining  events that were not, in time
+function Tree:flush(seconds) end
 ---@return true? ok, string? message, string? code
 function Tree:close() end
 ---@return tidewire.RouterStats
@@ -152,6 +155,11 @@ local Router = Tree
 ---@field reload? tidewire.ReloadOptions
 ---@field max_event? integer|string
 ---@field max_depth? integer
+---@field grants? string[]  what the script may use besides: "io", "os", "debug", "package", "bytecode", "lpeg"
+---@field package_path? string  where the script's `require` looks besides its folder
+---@field memory_limit? integer|string  of each worker's state, or "none"
+---@field instruction_limit? integer|string  or "none"
+---@field time_limit? number|string  or "none"
 ---@field processors? tidewire.AnyProcessor[]
 ---@field route? fun(event: tidewire.View): ...
 ---@field backends? table<string, tidewire.AnyBackend>

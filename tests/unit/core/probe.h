@@ -87,8 +87,11 @@ static inline void probe_free(void *self) {
   log_add(((probe *)self)->log, "free-%s", ((probe *)self)->name);
 }
 
-static const tw_backend_ops probe_ops = {probe_open, probe_send, probe_flush, probe_close,
-                                         probe_free};
+static const tw_backend_ops probe_ops = {.open = probe_open,
+                                         .send = probe_send,
+                                         .flush = probe_flush,
+                                         .close = probe_close,
+                                         .free = probe_free};
 
 static inline tw_backend *probe_backend(probe *p) {
   tw_backend *backend;

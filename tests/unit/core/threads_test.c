@@ -44,10 +44,10 @@ static tw_status count_flush(void *self, uint64_t *lost, tw_error *error) {
 
 static void count_close(void *self) { atomic_fetch_add(&((counter *)self)->closed, 1); }
 
-static const tw_backend_ops count_ops = {count_open, count_send, count_flush, count_close,
-                                         NULL};
-static const tw_backend_ops serial_ops = {count_open, serial_send, count_flush, count_close,
-                                          NULL};
+static const tw_backend_ops count_ops = {
+    .open = count_open, .send = count_send, .flush = count_flush, .close = count_close};
+static const tw_backend_ops serial_ops = {
+    .open = count_open, .send = serial_send, .flush = count_flush, .close = count_close};
 
 static void add_counter(tw_router *router, const char *name, counter *c, unsigned flags) {
   tw_backend *backend;

@@ -103,7 +103,7 @@ static void threads_that_end_inside_of_contexts_leave_nothing_behind(void **stat
   tw_engine *engine = start("{\"workers\":2}", kept);
   tw_tracker *tracker = track(engine);
   for (int round = 0; round < 3; round++) run_all(emit_and_end_inside, tracker);
-  assert_int_equal(tw_flush(tracker, NULL), TW_OK);
+  assert_int_equal(tw_flush(tracker, -1, NULL, NULL), TW_OK);
   assert_int_equal(count_of(kept), 3 * THREADS * EVENTS);
   for (size_t i = 0; i < count_of(kept); i += 97) {
     tw_event *event;
@@ -350,7 +350,7 @@ static bool old_tracker_is_refused(tw_tracker *tracker) {
   const tw_observer observer = {.failed = ignore};
   tw_router_set_observer(tw_tracker_router(tracker), &observer, &failures, NULL);
   bool right = tw_emit(tracker, "a", NULL, 0, NULL) == TW_OK && failures == 1 &&
-               tw_flush(tracker, NULL) == TW_ECLOSED;
+               tw_flush(tracker, -1, NULL, NULL) == TW_ECLOSED;
   tw_tracker_unref(tracker);
   return right;
 }
@@ -378,7 +378,7 @@ static void a_child_lets_go_of_what_it_had_and_makes_an_engine_of_its_own(void *
   tw_engine *engine = start("{\"workers\":2}", kept);
   tw_tracker *tracker = track(engine);
   assert_int_equal(tw_emit(tracker, "a", NULL, 0, NULL), TW_OK);
-  assert_int_equal(tw_flush(tracker, NULL), TW_OK);
+  assert_int_equal(tw_flush(tracker, -1, NULL, NULL), TW_OK);
   pid_t child = fork();
   if (child == 0) {
     bool right = old_tracker_is_refused(tracker);

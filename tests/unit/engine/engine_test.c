@@ -235,9 +235,30 @@ static void a_tracker_sends_into_an_engine_and_flushes_it(void **state) {
                    TW_OK);
   tw_engine_unref(engine);
   assert_int_equal(tw_emit(tracker, "a", "{\"x\":1}", 7, NULL), TW_OK);
-  assert_int_equal(tw_flush(tracker, NULL), TW_OK);
+  assert_int_equal(tw_flush(tracker, -1, NULL, NULL), TW_OK);
   assert_output("{\"name\":\"a\",\"context\":{},\"data\":{\"x\":1}}\n");
   tw_tracker_unref(tracker);
+}
+
+static void a_tracker_flushes_within_a_time(void **state) {
+  (void)state;
+  tw_engine *engine = start_held("{}", NULL);
+  tw_tracker *tracker;
+  tw_backend *backend;
+  uint64_t remaining;
+  tw_error error;
+  assert_int_equal(tw_tracker_new(NULL, &tracker, NULL), TW_OK);
+  assert_int_equal(tw_engine_backend(engine, &backend, NULL), TW_OK);
+  tw_router_add_backend(tw_tracker_router(tracker), "engine", backend, NULL);
+  for (int i = 0; i < 3; i++) tw_emit(tracker, "a", "{}", 2, NULL);
+  assert_int_equal(tw_flush(tracker, 20, &remaining, &error), TW_ELIMIT);
+  assert_string_equal(error.message, "engine: the time was over before all was flushed");
+  assert_int_equal(remaining, 4); /* with the one that holds the worker */
+  let_go();
+  assert_int_equal(tw_flush(tracker, -1, &remaining, NULL), TW_OK);
+  assert_int_equal(remaining, 0);
+  tw_tracker_unref(tracker);
+  tw_engine_unref(engine);
 }
 
 static void wrong_options_are_told(void **state) {
@@ -295,6 +316,7 @@ int main(void) {
       TEST(an_engine_may_be_closed_while_others_emit),
       TEST(a_child_process_is_refused),
       TEST(a_tracker_sends_into_an_engine_and_flushes_it),
+      TEST(a_tracker_flushes_within_a_time),
       TEST(wrong_options_are_told),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
