@@ -267,7 +267,11 @@ tw_status tw_keeper_new(tw_engine *engine, tw_keeper **out, tw_error *error) {
   pthread_mutex_init(&keeper->mutex, NULL);
   tw_status status = start_loop(keeper, error);
   if (status == TW_OK) {
+    /* The thread may reload at once, but not before `out` is there. */
+    pthread_mutex_lock(&engine->reloading);
     status = tw_start_thread(&keeper->thread, run, keeper, error);
+    if (status == TW_OK) *out = keeper;
+    pthread_mutex_unlock(&engine->reloading);
     if (status) {
       stop(keeper);
       run(keeper);
@@ -277,10 +281,8 @@ tw_status tw_keeper_new(tw_engine *engine, tw_keeper **out, tw_error *error) {
   if (status) {
     pthread_mutex_destroy(&keeper->mutex);
     tw_free(keeper);
-    return status;
   }
-  *out = keeper;
-  return TW_OK;
+  return status;
 }
 
 void tw_keeper_refresh(tw_keeper *keeper) {
