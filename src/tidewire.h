@@ -430,7 +430,8 @@ typedef struct tw_origin {
 
 /// A failure while an event was routed. All pointers are borrowed for the call.
 typedef struct tw_failure {
-  const char *where; ///< "processor", "route", "backend", "timer", "close", "state", "engine"
+  const char *where; ///< "processor", "route", "backend", "timer", "close", "state", "engine",
+                     ///< "partition_by"
   const char *path;  ///< the router's or backend's path, "" for the root
   const char *name;  ///< of the processor, timer or function; NULL otherwise
   tw_event *event;   ///< NULL when it was not about an event, such as a flush or a timer
@@ -607,7 +608,8 @@ typedef struct tw_engine_ops {
 /// |---|---|
 /// | `workers` | threads, 1 to 64; 1 |
 /// | `partition_by` | path of the key that keeps its events in order, on one worker; events
-/// without it, and all when it is not set, take turns |
+/// without it, and all when it is not set, take turns. In a script also a function: see
+/// docs/embedding.md |
 /// | `queue` | events that wait at a worker, at most; 2048 |
 /// | `overload` | what a full queue does: `"block"` (the default), `"drop_newest"`,
 /// `"drop_oldest"` |

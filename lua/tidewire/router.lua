@@ -335,6 +335,18 @@ end
 local FIELDS = { "processors", "route", "backends", "on_failure", "on_dead", "tests", "engine" }
 local LATER = { sources = true }
 
+--- A function as `partition_by` is kept apart from what is written as JSON.
+local function keep_engine(holds, engine)
+  if engine and core.callable(engine.partition_by) then
+    local rest = {}
+    for name, value in pairs(engine) do
+      rest[name] = name ~= "partition_by" and value or nil
+    end
+    holds.partition_by, engine = engine.partition_by, rest
+  end
+  holds.engine = engine
+end
+
 --- Makes a router.
 function M.router(declared)
   declare.fields("router", declared, FIELDS, LATER)
@@ -342,7 +354,8 @@ function M.router(declared)
   declare.optional("router: engine", declared.engine, "table")
   local self = M.build(must(core.new_router()), "router", declared)
   local holds = core.holds(self)
-  holds.tests, holds.engine = declared.tests, declared.engine
+  holds.tests = declared.tests
+  keep_engine(holds, declared.engine)
   return self
 end
 

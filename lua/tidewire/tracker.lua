@@ -81,6 +81,9 @@ local function scripted(declared)
   declare.optional("tracker: script", declared.script, "string")
   check_offers(declared.host_backends)
   check_locator(declared.context_locator)
+  if core.callable(declared.partition_by) then
+    misuse "tracker: partition_by must be a path here; a function belongs into the script's own engine = { … }"
+  end
   local options = {}
   for _, name in ipairs(ENGINE_OPTIONS) do
     options[name] = declared[name]

@@ -40,8 +40,9 @@ void tw_worker_write_state(tw_worker *worker) {
 
 /* ------------------------------------------------------------------ change */
 
-void tw_worker_change(tw_worker *worker, tw_script *script) {
+void tw_worker_change(tw_worker *worker, tw_script *script, pthread_barrier_t *meet) {
   worker->next = script;
+  worker->meet = meet;
   worker->change_at = worker->tail;
   tw_worker_wake(worker);
 }
@@ -68,6 +69,7 @@ void tw_worker_change_now(tw_worker *worker) {
   tw_script *next = worker->next;
   pthread_mutex_unlock(&worker->mutex);
   hand_over(worker, next);
+  if (worker->meet) pthread_barrier_wait(worker->meet);
   pthread_mutex_lock(&worker->mutex);
   worker->script = next;
   worker->next = NULL;

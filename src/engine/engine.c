@@ -1,6 +1,7 @@
 /* The life of an engine, and the way of events into it. */
 #include "engine/engine.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -86,6 +87,7 @@ static tw_status new_engine(const char *path, const char *options, size_t len,
   tw_pool_init(&engine->pool);
   tw_ledger_init(&engine->ledger);
   tw_cells_init(&engine->cells, &(tw_limits){0});
+  tw_dealing_init(&engine->dealing);
   *out = engine;
   return keep_texts(engine, path, options, len, error);
 }
@@ -112,6 +114,7 @@ static void free_engine(tw_engine *engine) {
   tw_ledger_fini(&engine->ledger);
   tw_host_free(engine->host);
   tw_cells_fini(&engine->cells);
+  tw_dealing_fini(&engine->dealing);
   pthread_mutex_destroy(&engine->closing);
   pthread_mutex_destroy(&engine->reloading);
   tw_free(engine->path);
@@ -178,10 +181,44 @@ static tw_worker *take_turn(tw_engine *engine) {
 static tw_worker *choose(tw_engine *engine, const tw_event *event) {
   tw_ref value;
   unsigned count = engine->worker_count;
-  if (count == 1) return engine->workers;
+  if (count < 2) return engine->workers;
   if (engine->options.key && tw_path_find(event, engine->options.key, &value))
     return &engine->workers[hash_value(event, value) % count];
   return take_turn(engine);
+}
+
+static void tell_undealt(tw_engine *engine, tw_event *event, const tw_error *error) {
+  uint64_t count = tw_dealing_count_failure(&engine->dealing);
+  tw_failure failure = {
+      .where = "partition_by", .path = "", .event = event, .events = count, .error = error};
+  if (count && engine->ops.failed) engine->ops.failed(engine->self, &failure);
+  else if (count) fprintf(stderr, "tidewire: partition_by: %s\n", error->message);
+}
+
+/* What has no key, or none that could be told, takes turns. */
+static tw_worker *choose_by(tw_engine *engine, tw_dealer *dealer, tw_event *event) {
+  bool has_key;
+  uint64_t hash;
+  tw_error error = {0};
+  if (!dealer) return take_turn(engine);
+  if (tw_dealer_ask(dealer, event, &has_key, &hash, &error))
+    tell_undealt(engine, event, &error);
+  return has_key ? &engine->workers[hash % engine->worker_count] : take_turn(engine);
+}
+
+/* How to queue an event. */
+typedef tw_status push_fn(tw_worker *worker, tw_cell *cell, tw_error *error);
+
+static tw_status deal(tw_engine *engine, tw_cell *cell, push_fn *push, tw_error *error) {
+  tw_dealer *dealer = tw_dealing_enter(&engine->dealing);
+  tw_status status = push(choose_by(engine, dealer, &cell->event), cell, error);
+  tw_dealing_leave(&engine->dealing);
+  return status;
+}
+
+static tw_status put(tw_engine *engine, tw_cell *cell, push_fn *push, tw_error *error) {
+  if (engine->options.deals && engine->worker_count > 1) return deal(engine, cell, push, error);
+  return push(choose(engine, &cell->event), cell, error);
 }
 
 tw_status tw_engine_send(tw_engine *engine, const tw_event *event, tw_error *error) {
@@ -189,7 +226,7 @@ tw_status tw_engine_send(tw_engine *engine, const tw_event *event, tw_error *err
   if (!tw_engine_is_ours(engine)) return fail_forked(error);
   tw_status status = tw_cells_copy(&engine->cells, event, &cell, error);
   if (status) return status;
-  return tw_worker_push(choose(engine, &cell->event), cell, error);
+  return put(engine, cell, tw_worker_push, error);
 }
 
 tw_status tw_engine_send_json(tw_engine *engine, const char *json, size_t len,
@@ -198,7 +235,7 @@ tw_status tw_engine_send_json(tw_engine *engine, const char *json, size_t len,
   if (!tw_engine_is_ours(engine)) return fail_forked(error);
   tw_status status = tw_cells_parse(&engine->cells, json, len, &cell, error);
   if (status) return status;
-  return tw_worker_push(choose(engine, &cell->event), cell, error);
+  return put(engine, cell, tw_worker_push, error);
 }
 
 /* Without a key the workers read the lines themselves. */
@@ -219,7 +256,7 @@ static tw_status feed_line(tw_engine *engine, tw_block *block, const tw_line *li
   tw_error why;
   if (tw_line_fit(block, line, &why) == TW_OK &&
       tw_cells_line(&engine->cells, block, line, &cell, &why) == TW_OK)
-    return tw_worker_feed(choose(engine, &cell->event), cell, error);
+    return put(engine, cell, tw_worker_feed, error);
   tally->rejected++;
   tw_block_reject(block, line, &why);
   return TW_OK;
@@ -241,7 +278,7 @@ static tw_status feed_by_key(tw_engine *engine, tw_block *block, tw_error *error
 }
 
 tw_status tw_engine_feed(tw_engine *engine, tw_block *block, tw_error *error) {
-  bool has_key = engine->worker_count > 1 && engine->options.key;
+  bool has_key = engine->worker_count > 1 && (engine->options.key || engine->options.deals);
   return has_key ? feed_by_key(engine, block, error) : feed_whole(engine, block, error);
 }
 
@@ -289,6 +326,8 @@ static tw_status close_now(tw_engine *engine, int timeout_ms, uint64_t *remainin
     *remaining += tw_worker_join(&engine->workers[i], end);
   tw_generation *last = engine->generation;
   engine->generation = NULL;
+  tw_dealing_stop(&engine->dealing);
+  tw_dealing_go_on(&engine->dealing, NULL);
   tw_status status = tw_generation_free(last, error);
   pthread_mutex_unlock(&engine->reloading);
   if (status || !*remaining) return status;

@@ -7,6 +7,7 @@
 
 #include <stdatomic.h>
 
+#include "engine/dealing.h"
 #include "engine/generation.h"
 #include "engine/worker.h"
 
@@ -26,8 +27,9 @@ struct tw_engine {
   tw_ledger ledger;
   tw_host *host; ///< what it offers to the scripts
   tw_cells cells;
-  tw_keeper *keeper; ///< NULL: nothing is watched
-  atomic_uint turn;  ///< of events without a key
+  tw_dealing dealing; ///< of events with a function as key
+  tw_keeper *keeper;  ///< NULL: nothing is watched
+  atomic_uint turn;   ///< of events without a key
 
   pthread_mutex_t closing;
   bool is_closed; ///< guarded by `closing`

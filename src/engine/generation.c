@@ -7,14 +7,19 @@
 #include "base/status.h"
 #include "core/inspect.h"
 
-static tw_status rehearse(const tw_generation_plan *plan, tw_error *error) {
-  tw_script *script;
+/* One whose backends are all in memory. */
+static tw_status load_apart(const tw_generation_plan *plan, tw_script **out, tw_error *error) {
   tw_script_setup setup = {.snapshot = plan->snapshot,
                            .generation = plan->number,
                            .host = plan->host,
                            .is_rehearsal = true,
                            .options = plan->options};
-  tw_status status = tw_script_load_as(plan->path, &setup, &script, error);
+  return tw_script_load_as(plan->path, &setup, out, error);
+}
+
+static tw_status rehearse(const tw_generation_plan *plan, tw_error *error) {
+  tw_script *script;
+  tw_status status = load_apart(plan, &script, error);
   if (status == TW_OK) status = tw_script_rehearse(script, error);
   tw_script_free(script);
   if (status) tw_error_prefix(error, "%s: ", plan->path);
@@ -60,6 +65,13 @@ tw_status tw_generation_load(const tw_generation_plan *plan, tw_generation **out
   return status;
 }
 
+tw_status tw_generation_deal(tw_generation *generation, const tw_generation_plan *plan,
+                             tw_error *error) {
+  tw_script *script;
+  tw_status status = load_apart(plan, &script, error);
+  return status ? status : tw_dealer_new(script, &generation->dealer, error);
+}
+
 tw_status tw_generation_open(tw_generation *generation, tw_error *error) {
   tw_status status = TW_OK;
   for (unsigned i = 0; i < generation->count && status == TW_OK; i++) {
@@ -84,6 +96,7 @@ tw_status tw_generation_free(tw_generation *generation, tw_error *error) {
     if (generation->is_entered) tw_ledger_leave(generation->ledger, tw_script_router(script));
     tw_script_free(script);
   }
+  tw_dealer_free(generation->dealer);
   tw_snapshot_unref(generation->snapshot);
   tw_free(generation);
   return first;

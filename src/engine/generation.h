@@ -4,6 +4,7 @@
 
 #include "engine/ledger.h"
 #include "engine/options.h"
+#include "script/dealer.h"
 #include "script/script.h"
 
 /// Immutable but for the states of its scripts, each of which is one worker's.
@@ -12,6 +13,7 @@ typedef struct tw_generation {
   tw_snapshot *snapshot; ///< a reference: of all its files
   tw_ledger *ledger;     ///< borrowed
   bool is_entered;       ///< in the ledger
+  tw_dealer *dealer;     ///< owned; NULL: the key is no function
   unsigned count;
   tw_script *scripts[TW_MAX_WORKERS];
 } tw_generation;
@@ -35,6 +37,9 @@ typedef struct tw_generation_plan {
 /// Loads and rehearses; opens nothing.
 /// @param[out] out  owned; nothing is left behind on failure
 tw_status tw_generation_load(const tw_generation_plan *plan, tw_generation **out,
+                             tw_error *error);
+/// Loads the dealer, with the same plan.
+tw_status tw_generation_deal(tw_generation *generation, const tw_generation_plan *plan,
                              tw_error *error);
 /// Opens the backends, and enters them in the ledger; no file is read any more. On failure the
 /// generation is only to be freed.

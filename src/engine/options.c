@@ -208,6 +208,7 @@ tw_status tw_engine_options_change(tw_engine_options *now, const tw_engine_optio
                       : now->limits.max_size != next->limits.max_size        ? "max_event"
                       : now->limits.max_depth != next->limits.max_depth      ? "max_depth"
                       : !is_same_text(now->partition_by, next->partition_by) ? "partition_by"
+                      : now->deals != next->deals                            ? "partition_by"
                                                                              : NULL;
   if (fixed)
     return tw_fail(error, TW_EINVAL, "engine: %s cannot be changed by a reload: restart",

@@ -18,6 +18,7 @@ typedef struct tw_engine_options {
   unsigned workers;
   char *partition_by; ///< owned; NULL: events take turns
   tw_path *key;       ///< owned: the same compiled
+  bool deals;         ///< a function of the script's is the key; set by who reads the script
   size_t queue;       ///< events
   tw_overload overload;
   uint64_t block_ns; ///< 0: without end

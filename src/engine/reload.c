@@ -28,6 +28,7 @@ static tw_status read_options(tw_engine *engine, tw_script *script, tw_engine_op
   if (status == TW_OK)
     status = tw_engine_options_read(engine->host_options, engine->host_options_len, own, len,
                                     out, error);
+  if (status == TW_OK) out->deals = !out->partition_by && tw_script_has_partition(script);
   tw_free(own);
   tw_script_release(script);
   if (status == TW_EINVAL) tw_error_prefix(error, "%s: ", engine->path);
@@ -54,6 +55,7 @@ static tw_status open_accepted(tw_engine *engine, tw_generation *generation, tw_
   return status ? status : tw_generation_open(generation, error);
 }
 
+/* @param out  NULL in it: what to load; else it gets its dealer */
 static tw_status load(tw_engine *engine, tw_snapshot *snapshot, tw_generation **out,
                       tw_error *error) {
   bool observed = engine->observer.failed || engine->observer.dead;
@@ -68,13 +70,19 @@ static tw_status load(tw_engine *engine, tw_snapshot *snapshot, tw_generation **
                              .observer = observed ? &engine->observer : NULL,
                              .self = engine};
   tw_engine_sandbox sandbox;
-  *out = NULL;
   tw_status status =
       tw_engine_sandbox_read(engine->host_options, engine->host_options_len, &sandbox, error);
   plan.options = &sandbox.script;
-  if (status == TW_OK) status = tw_generation_load(&plan, out, error);
+  if (status == TW_OK)
+    status =
+        *out ? tw_generation_deal(*out, &plan, error) : tw_generation_load(&plan, out, error);
   tw_engine_sandbox_fini(&sandbox);
   return status;
+}
+
+/* One worker takes all events, whatever their key. */
+static bool deals(const tw_engine *engine) {
+  return engine->options.deals && engine->worker_count > 1;
 }
 
 static void add_worker(tw_engine *engine, unsigned number, tw_error *error) {
@@ -108,6 +116,7 @@ static tw_status try_states(tw_engine *engine, tw_generation *next, tw_error *er
 static tw_status build(tw_engine *engine, tw_snapshot *snapshot, bool states,
                        tw_generation **out, tw_error *error) {
   tw_engine_options next = {0};
+  *out = NULL;
   tw_status status = load(engine, snapshot, out, error);
   if (status) return status;
   status = read_options(engine, (*out)->scripts[0], &next, error);
@@ -116,6 +125,7 @@ static tw_status build(tw_engine *engine, tw_snapshot *snapshot, bool states,
     if (status) tw_error_prefix(error, "%s: ", engine->path);
   }
   tw_engine_options_fini(&next);
+  if (status == TW_OK && deals(engine)) status = load(engine, snapshot, out, error);
   if (status == TW_OK && states) status = try_states(engine, *out, error);
   if (status == TW_OK) status = open_accepted(engine, *out, error);
   if (status == TW_OK) return TW_OK;
@@ -138,22 +148,39 @@ tw_status tw_engine_first(tw_engine *engine, tw_error *error) {
   if (!engine->seen) return tw_no_memory(error);
   tw_status status = check_host_options(engine, error);
   if (status == TW_OK) status = load(engine, engine->seen, &engine->generation, error);
+  if (status == TW_OK && deals(engine))
+    status = load(engine, engine->seen, &engine->generation, error);
   if (status == TW_OK) status = open_accepted(engine, engine->generation, error);
-  if (status == TW_OK) atomic_store(&engine->number, engine->generation->number);
-  return status;
+  if (status) return status;
+  atomic_store(&engine->number, engine->generation->number);
+  engine->dealing.dealer = engine->generation->dealer;
+  return TW_OK;
 }
 
 /* -------------------------------------------------------------------- swap */
 
-static void swap(tw_engine *engine, tw_generation *next) {
+static void set_markers(tw_engine *engine, tw_generation *next, pthread_barrier_t *meet) {
   for (unsigned i = 0; i < engine->worker_count; i++)
     pthread_mutex_lock(&engine->workers[i].mutex);
   for (unsigned i = 0; i < engine->worker_count; i++)
-    tw_worker_change(&engine->workers[i], next->scripts[i]);
+    tw_worker_change(&engine->workers[i], next->scripts[i], meet);
   for (unsigned i = 0; i < engine->worker_count; i++)
     pthread_mutex_unlock(&engine->workers[i].mutex);
+}
+
+/* A key may go to another worker than before: nobody is between the old function and a queue
+   when the markers are set, and no worker goes on while another is still before its own. */
+static void swap(tw_engine *engine, tw_generation *next) {
+  pthread_barrier_t meet;
+  if (next->dealer) {
+    pthread_barrier_init(&meet, NULL, engine->worker_count);
+    tw_dealing_stop(&engine->dealing);
+  }
+  set_markers(engine, next, next->dealer ? &meet : NULL);
+  if (next->dealer) tw_dealing_go_on(&engine->dealing, next->dealer);
   for (unsigned i = 0; i < engine->worker_count; i++)
     tw_worker_await_change(&engine->workers[i]);
+  if (next->dealer) pthread_barrier_destroy(&meet);
   engine->generation = next;
   atomic_store(&engine->number, next->number);
 }

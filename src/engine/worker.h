@@ -66,6 +66,7 @@ typedef struct tw_worker {
   bool is_done;     ///< the thread is about to end
   tw_script *next;  ///< to change to at `change_at`; NULL: none
   uint64_t change_at;
+  pthread_barrier_t *meet; ///< where all workers meet before they go on; NULL: nowhere
   tw_buffer *wanted;       ///< where the script's state is to be written; NULL: not asked for
   tw_status wanted_status; ///< of the last time it was
   tw_error wanted_error;

@@ -280,6 +280,11 @@ bool tw_script_has_tests(tw_script *script) {
   return tw_gate_call(script->gate, answer, &asked, NULL) == TW_OK && asked.is_there;
 }
 
+bool tw_script_has_partition(tw_script *script) {
+  question asked = {script, "partition_by", false, NULL};
+  return tw_gate_call(script->gate, answer, &asked, NULL) == TW_OK && asked.is_there;
+}
+
 tw_status tw_script_engine_options(tw_script *script, char **text, size_t *len,
                                    tw_error *error) {
   tw_buffer json = {0};
@@ -298,6 +303,8 @@ tw_status tw_script_close(tw_script *script, tw_error *error) {
   tw_gate_into(script->gate, script->L);
   return tw_router_close(script->router, error);
 }
+
+int tw_script_object(const tw_script *script) { return script->object; }
 
 tw_gate *tw_script_gate(const tw_script *script) { return script->gate; }
 

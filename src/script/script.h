@@ -61,7 +61,8 @@ tw_status tw_script_load_as(const char *path, const tw_script_setup *setup, tw_s
 tw_status tw_script_rehearse(tw_script *script, tw_error *error);
 /// @return whether the router declares `tests`
 bool tw_script_has_tests(tw_script *script);
-/// The router's `engine = { … }` as JSON, "{}" without one.
+/// The router's `engine = { … }` as JSON, "{}" without one; without a `partition_by` that is
+/// a function.
 /// @param[out] text  owned; free with tw_free
 tw_status tw_script_engine_options(tw_script *script, char **text, size_t *len,
                                    tw_error *error);
@@ -74,6 +75,10 @@ bool tw_script_is_sick(const tw_script *script);
 tw_router *tw_script_router(tw_script *script);
 /// tw_router_close of its router, from any thread while nobody sends. NULL is allowed.
 tw_status tw_script_close(tw_script *script, tw_error *error);
+/// Whether the router's `engine` has a function as its `partition_by`.
+bool tw_script_has_partition(tw_script *script);
+/// The registry reference of the Lua object of its router, for the parts of this layer.
+int tw_script_object(const tw_script *script);
 /// The way into its Lua state, for the parts of this layer. Borrowed.
 struct tw_gate *tw_script_gate(const tw_script *script);
 /// Closes the router and the Lua state.

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "script/load.h"
+#include "script/state.h"
 
 /* The place of the searcher of Lua files among Lua's. */
 enum { LUA_FILES = 2 };
@@ -61,10 +62,11 @@ static const char *push_candidate(lua_State *L, const char *name, const char **l
 
 /* A file that comes later might be newer than the others. */
 static int refuse_late(lua_State *L) {
-  return luaL_error(L,
-                    "module '%s' was not required while the script was loaded, and no file is "
-                    "read later: require it at the top of the script, or outside of functions",
-                    lua_tostring(L, 1));
+  return tw_lua_raise(
+      L,
+      "module '%s' was not required while the script was loaded, and no file is "
+      "read later: require it at the top of the script, or outside of functions",
+      lua_tostring(L, 1));
 }
 
 /* Whether modules are searched that are no files of Lua. */

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The benchmarks: run.sh BUILD_FOLDER [job|emit|engine|growth|parts|reload ...]. All by default.
+# The benchmarks: run.sh BUILD_FOLDER [job|emit|engine|growth|parts|key|reload ...]. All by default.
 # Figures are ratios within one run; absolute times of a shared machine mean little.
 set -eu
 build=$1; shift
@@ -64,18 +64,23 @@ parts() {
   done
 }
 
+key() {
+  echo "# key: what the choice of a worker costs who sends"
+  "$build/tests/bench/bench_key_bench"
+}
+
 reload() {
   echo "# reload: ${BENCH_RELOADS:-1000} reloads under full load, 2 workers, 2 threads that send"
   "$build/tests/bench/bench_reload_bench" "$here" "${BENCH_RELOADS:-1000}"
 }
 
-[ $# -gt 0 ] || set -- job emit engine growth parts reload
+[ $# -gt 0 ] || set -- job emit engine growth parts key reload
 for part in "$@"; do
   echo "## $part: $(nproc) processors, load $(cut -d ' ' -f 1-3 /proc/loadavg)"
   case $part in
-    job | emit | engine | growth | parts | reload) "$part" ;;
+    job | emit | engine | growth | parts | key | reload) "$part" ;;
     *)
-      echo "bench: unknown part '$part': job, emit, engine, growth, parts, reload" >&2
+      echo "bench: unknown part '$part': job, emit, engine, growth, parts, key, reload" >&2
       exit 64
       ;;
   esac

@@ -24,6 +24,32 @@ describe("tidewire run", function()
     assert.equal(3, got.summary.read)
   end)
 
+  it("keeps_events_whose_key_a_function_gives_on_one_worker", function()
+    folder:write(
+      "keys.lua",
+      [[
+      local tw = require "tidewire"
+      local mine = tw.shared("workers"):incr("count")
+      return tw.router {
+        engine = { workers = 3, partition_by = function(event) return event.k end },
+        processors = { function(event) event.w = mine end },
+        backends = { out = tw.backends.file { path = "out.ndjson" } },
+      }]]
+    )
+    local lines, worker_of, workers = {}, {}, {}
+    for i = 1, 700 do
+      lines[i] = ('{"k":%d,"n":%d}\n'):format(i % 7, i)
+    end
+    assert.equal(0, run("keys.lua", table.concat(lines)).status)
+    for k, w in folder:read("out.ndjson"):gmatch '"k":(%d),"n":%d+,"w":(%d)' do
+      worker_of[k] = worker_of[k] or w
+      assert.equal(worker_of[k], w)
+      workers[w] = true
+    end
+    assert.is_truthy(worker_of["6"])
+    assert.is_truthy(next(workers, (next(workers))))
+  end)
+
   it("takes_a_last_line_without_a_newline", function()
     run("copy.lua", '{"n":1}\n{"n":2}')
     assert.equal('{"n":1}\n{"n":2}\n', folder:read "out.ndjson")

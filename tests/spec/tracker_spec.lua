@@ -523,6 +523,10 @@ return tw.router {
       'engine: unknown option "reload.watchdog.error"; did you mean "reload.watchdog.errors"?',
       problem { script = script, reload = { watchdog = { error = 0.05, within = 10 } } }
     )
+    assert.are.equal(
+      "tracker: partition_by must be a path here; a function belongs into the script's own engine = { … }",
+      problem { script = script, partition_by = print }
+    )
     local tracker = tracker_of()
     local _, message = pcall(function()
       local done = tracker:reload()

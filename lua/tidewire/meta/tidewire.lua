@@ -134,7 +134,7 @@ local Router = Tree
 --- How an engine runs a script; the host's options come first.
 ---@class tidewire.EngineOptions
 ---@field workers? integer
----@field partition_by? string  path of the key whose events keep their order
+---@field partition_by? string|fun(event: tidewire.View): string|number|boolean|nil  the key whose events keep their order, or its path
 ---@field queue? integer  events that wait at a worker
 ---@field overload? "block"|"drop_newest"|"drop_oldest"
 ---@field block_for? number|string
