@@ -33,8 +33,20 @@ emit() {
   LUA_CPATH="$build/?.so;;" lua5.4 "$here/emit_bench.lua"
 }
 
+# The command with 1 and 2 workers: the last column is how many times the events of one worker
+# two do in the same time.
+workers() { # TITLE ROUTER
+  run="BENCH_OUT=$work/tide exec $build/tidewire run --quiet"
+  "$build/tests/bench/bench_race" "$runs" "$events" \
+    "$1, 1 worker" "$run --workers 1 $here/$2 $file" \
+    "$1, 2 workers" "$run --workers 2 $here/$2 $file"
+}
+
 # Workers, the cost of the sandbox's limits, and emit from several threads.
 engine() {
+  file=$(input)
+  workers "no files" engine_router.lua
+  workers "two files" job_router.lua
   "$build/tests/bench/bench_engine_bench" "$here/engine_router.lua" "$(input 100000)"
   "$build/tests/bench/bench_threads_bench" "$here/engine_router.lua"
 }
