@@ -434,7 +434,7 @@ typedef struct tw_failure {
                      ///< "partition_by"
   const char *path;  ///< the router's or backend's path, "" for the root
   const char *name;  ///< of the processor, timer or function; NULL otherwise
-  tw_event *event;   ///< NULL when it was not about an event, such as a flush or a timer
+  tw_event *event;   ///< NULL: it was about none, such as a timer, or without memory for it
   uint64_t events;   ///< how many events are concerned
   const tw_error *error;
   const tw_origin *origin; ///< of the event being processed; NULL: it was emitted, or none is
@@ -587,6 +587,7 @@ typedef struct tw_engine_ops {
   void (*dead)(void *self, const tw_failure *failure);   ///< as in tw_observer
   /// An event was not processed. @param cause  "newest" or "oldest": the queue was full;
   ///        "timeout": it stayed full; "closed": the engine closed before its turn came
+  ///        @param event  NULL when there was no memory to show it
   void (*dropped)(void *self, const char *cause, const tw_event *event);
   /// A reload has ended. @param generation  the one that runs now
   /// @param error  NULL when it is the new one; otherwise why it is not

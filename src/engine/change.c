@@ -7,7 +7,8 @@
 #include "script/upkeep.h"
 
 void tw_worker_tell(tw_worker *worker, tw_status status, const tw_error *error) {
-  if (status && worker->ops.failed) worker->ops.failed(worker->ops.self, NULL, error);
+  if (status && worker->ops.failed)
+    worker->ops.failed(worker->ops.self, "state", NULL, 0, error);
 }
 
 /* ------------------------------------------------------------------- state */

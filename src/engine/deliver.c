@@ -19,7 +19,7 @@ static bool send(tw_worker *worker, tw_event *event, uint64_t *reached, tw_error
   tw_router *router = tw_script_router(worker->script);
   tw_status status = tw_router_deliver(router, event, TW_MORE, reached, error);
   if (status && *reached && worker->ops.failed)
-    worker->ops.failed(worker->ops.self, event, error);
+    worker->ops.failed(worker->ops.self, "engine", event, 1, error);
   return status == TW_OK || *reached;
 }
 
@@ -42,7 +42,7 @@ static void read_line(tw_worker *worker, tw_cell *cell, const tw_line *line, tw_
   cell->origin.line = line->number;
   cell->origin.offset = line->offset;
   if (tw_line_fit(cell->block, line, &error) ||
-      tw_store_parse(&cell->store, line->text, line->len, &event, &error)) {
+      tw_store_parse(&worker->store, line->text, line->len, &event, &error)) {
     tally->rejected++;
     tw_block_reject(cell->block, line, &error);
   } else {
@@ -50,7 +50,7 @@ static void read_line(tw_worker *worker, tw_cell *cell, const tw_line *line, tw_
       tw_block_reject(cell->block, line, &error);
     tw_event_end(&event);
   }
-  tw_store_reset(&cell->store);
+  tw_store_reset(&worker->store);
 }
 
 void tw_worker_read_lines(tw_worker *worker, tw_cell *cell, tw_worker_counts *done) {
@@ -72,44 +72,55 @@ void tw_worker_read_lines(tw_worker *worker, tw_cell *cell, tw_worker_counts *do
 
 /* ------------------------------------------------------------------ events */
 
-static void reject_event(tw_cell *cell, const tw_error *why) {
-  const char *text;
-  size_t len;
-  if (tw_event_json(&cell->event, &text, &len)) text = "", len = 0;
-  tw_line line = {(char *)text, len, cell->origin.line, cell->origin.offset, len};
-  tw_block_reject(cell->block, &line, why);
-}
-
-static bool deliver_line(tw_worker *worker, tw_cell *cell) {
-  tw_error error;
-  tw_tally tally = {0};
+/* @param event  NULL: there was no memory for it, as `error` says; so in deliver_sent */
+static bool deliver_line(tw_worker *worker, tw_cell *cell, tw_event *event, tw_error *error) {
+  tw_tally tally = {.rejected = event == NULL};
   worker->origin = &cell->origin;
-  bool is_processed = send_counted(worker, &cell->event, &tally, &error);
-  if (!is_processed) reject_event(cell, &error);
+  bool is_processed = event && send_counted(worker, event, &tally, error);
+  if (!is_processed) {
+    const tw_origin *origin = &cell->origin;
+    size_t len = cell->text.len;
+    tw_line line = {cell->text.data, len, origin->line, origin->offset, len};
+    tw_block_reject(cell->block, &line, error);
+  }
   worker->origin = NULL;
   tw_block_count(cell->block, &tally);
   return is_processed;
 }
 
-static bool deliver_emitted(tw_worker *worker, tw_cell *cell) {
-  tw_error error;
+static bool deliver_sent(tw_worker *worker, tw_event *event, tw_error *error) {
   uint64_t reached;
-  bool is_processed = send(worker, &cell->event, &reached, &error);
+  bool is_processed = event && send(worker, event, &reached, error);
   if (!is_processed && worker->ops.failed)
-    worker->ops.failed(worker->ops.self, &cell->event, &error);
+    worker->ops.failed(worker->ops.self, "engine", event, 1, error);
   return is_processed;
 }
 
 static void deliver_one(tw_worker *worker, tw_cell *cell, tw_worker_counts *done) {
-  bool is_processed = cell->block ? deliver_line(worker, cell) : deliver_emitted(worker, cell);
+  tw_event opened, *event = &opened;
+  tw_error error;
+  if (tw_cell_open(cell, &worker->store, event, &error)) event = NULL;
+  bool is_processed = cell->block ? deliver_line(worker, cell, event, &error)
+                                  : deliver_sent(worker, event, &error);
+  if (event) tw_event_end(event);
+  tw_store_reset(&worker->store);
   if (is_processed) done->processed++;
   else done->dropped[TW_DROP_MEMORY]++;
 }
 
-static void leave(tw_worker *worker, tw_cell *cell) {
+void tw_worker_tell_dropped(tw_worker *worker, tw_drop_cause cause, const tw_cell *cell) {
+  tw_event opened, *event = NULL;
+  if (!worker->ops.dropped) return;
+  tw_store *store = tw_cells_lease(worker->cells);
+  if (store && tw_cell_open(cell, store, &opened, NULL) == TW_OK) event = &opened;
+  worker->ops.dropped(worker->ops.self, cause, event);
+  if (event) tw_event_end(event);
+  if (store) tw_cells_return(worker->cells, store);
+}
+
+static void leave(tw_worker *worker, const tw_cell *cell) {
   if (cell->block) tw_block_count(cell->block, &(tw_tally){.left = 1});
-  else if (worker->ops.dropped)
-    worker->ops.dropped(worker->ops.self, TW_DROP_CLOSED, &cell->event);
+  else tw_worker_tell_dropped(worker, TW_DROP_CLOSED, cell);
 }
 
 void tw_worker_deliver(tw_worker *worker, tw_cell **batch, size_t count,

@@ -31,15 +31,16 @@ static tw_status fail_forked(tw_error *error) {
 static void told_dropped(void *self, tw_drop_cause cause, const tw_event *event) {
   static const char *const names[] = {"newest", "oldest", "timeout", "closed", "memory"};
   const tw_engine *engine = self;
-  if (engine->ops.dropped) engine->ops.dropped(engine->self, names[cause], event);
+  engine->ops.dropped(engine->self, names[cause], event);
 }
 
-static void told_failed(void *self, tw_event *event, const tw_error *error) {
+static void told_failed(void *self, const char *where, tw_event *event, uint64_t events,
+                        const tw_error *error) {
   const tw_engine *engine = self;
-  tw_failure failure = {.where = event ? "engine" : "state",
+  tw_failure failure = {.where = where,
                         .path = "",
                         .event = event,
-                        .events = event != NULL,
+                        .events = events,
                         .error = error,
                         .origin = tw_worker_origin()};
   if (engine->ops.failed) engine->ops.failed(engine->self, &failure);
@@ -93,7 +94,7 @@ static tw_status new_engine(const char *path, const char *options, size_t len,
 }
 
 static tw_status start_workers(tw_engine *engine, tw_error *error) {
-  const tw_worker_ops ops = {told_dropped, told_failed, engine};
+  const tw_worker_ops ops = {engine->ops.dropped ? told_dropped : NULL, told_failed, engine};
   tw_status status = TW_OK;
   for (unsigned i = 0; i < engine->worker_count && status == TW_OK; i++)
     status = tw_worker_init(&engine->workers[i], &engine->options, &ops, &engine->cells,
@@ -209,16 +210,38 @@ static tw_worker *choose_by(tw_engine *engine, tw_dealer *dealer, tw_event *even
 /* How to queue an event. */
 typedef tw_status push_fn(tw_worker *worker, tw_cell *cell, tw_error *error);
 
-static tw_status deal(tw_engine *engine, tw_cell *cell, push_fn *push, tw_error *error) {
+/* In what follows the cell is kept, and its event ends. */
+static tw_status deal(tw_engine *engine, tw_cell *cell, tw_event *event, push_fn *push,
+                      tw_error *error) {
   tw_dealer *dealer = tw_dealing_enter(&engine->dealing);
-  tw_status status = push(choose_by(engine, dealer, &cell->event), cell, error);
+  tw_worker *worker = choose_by(engine, dealer, event);
+  tw_event_end(event);
+  tw_status status = push(worker, cell, error);
   tw_dealing_leave(&engine->dealing);
   return status;
 }
 
-static tw_status put(tw_engine *engine, tw_cell *cell, push_fn *push, tw_error *error) {
-  if (engine->options.deals && engine->worker_count > 1) return deal(engine, cell, push, error);
-  return push(choose(engine, &cell->event), cell, error);
+static bool has_dealer(const tw_engine *engine) {
+  return engine->options.deals && engine->worker_count > 1;
+}
+
+static tw_status put(tw_engine *engine, tw_cell *cell, tw_event *event, push_fn *push,
+                     tw_error *error) {
+  if (has_dealer(engine)) return deal(engine, cell, event, push, error);
+  tw_worker *worker = choose(engine, event);
+  tw_event_end(event);
+  return push(worker, cell, error);
+}
+
+/* The function gets an event of its own: it may read at will. */
+static tw_status open_and_deal(tw_engine *engine, tw_cell *cell, tw_error *error) {
+  tw_event event;
+  tw_store *store = tw_cells_lease(&engine->cells);
+  tw_status status = store ? tw_cell_open(cell, store, &event, error) : tw_no_memory(error);
+  if (status) tw_cells_put(&engine->cells, &cell, 1);
+  else status = deal(engine, cell, &event, tw_worker_push, error);
+  if (store) tw_cells_return(&engine->cells, store);
+  return status;
 }
 
 tw_status tw_engine_send(tw_engine *engine, const tw_event *event, tw_error *error) {
@@ -226,16 +249,21 @@ tw_status tw_engine_send(tw_engine *engine, const tw_event *event, tw_error *err
   if (!tw_engine_is_ours(engine)) return fail_forked(error);
   tw_status status = tw_cells_copy(&engine->cells, event, &cell, error);
   if (status) return status;
-  return put(engine, cell, tw_worker_push, error);
+  if (has_dealer(engine)) return open_and_deal(engine, cell, error);
+  return tw_worker_push(choose(engine, event), cell, error);
 }
 
 tw_status tw_engine_send_json(tw_engine *engine, const char *json, size_t len,
                               tw_error *error) {
   tw_cell *cell;
+  tw_event event;
   if (!tw_engine_is_ours(engine)) return fail_forked(error);
-  tw_status status = tw_cells_parse(&engine->cells, json, len, &cell, error);
-  if (status) return status;
-  return put(engine, cell, tw_worker_push, error);
+  tw_store *store = tw_cells_lease(&engine->cells);
+  if (!store) return tw_no_memory(error);
+  tw_status status = tw_cells_parse(&engine->cells, store, json, len, &event, &cell, error);
+  if (status == TW_OK) status = put(engine, cell, &event, tw_worker_push, error);
+  tw_cells_return(&engine->cells, store);
+  return status;
 }
 
 /* Without a key the workers read the lines themselves. */
@@ -250,13 +278,19 @@ static tw_status feed_whole(tw_engine *engine, tw_block *block, tw_error *error)
 }
 
 /* @return TW_ECLOSED, or TW_OK: a line that is no event was told */
-static tw_status feed_line(tw_engine *engine, tw_block *block, const tw_line *line,
-                           tw_tally *tally, tw_error *error) {
+static tw_status feed_line(tw_engine *engine, tw_store *store, tw_block *block,
+                           const tw_line *line, tw_tally *tally, tw_error *error) {
   tw_cell *cell;
+  tw_event event;
   tw_error why;
-  if (tw_line_fit(block, line, &why) == TW_OK &&
-      tw_cells_line(&engine->cells, block, line, &cell, &why) == TW_OK)
-    return put(engine, cell, tw_worker_feed, error);
+  tw_status status = tw_line_fit(block, line, &why);
+  if (status == TW_OK)
+    status = tw_cells_line(&engine->cells, store, block, line, &event, &cell, &why);
+  if (status == TW_OK) {
+    status = put(engine, cell, &event, tw_worker_feed, error);
+    tw_store_reset(store);
+    return status;
+  }
   tally->rejected++;
   tw_block_reject(block, line, &why);
   return TW_OK;
@@ -266,12 +300,14 @@ static tw_status feed_by_key(tw_engine *engine, tw_block *block, tw_error *error
   tw_tally tally = {0};
   tw_block_at at = {0};
   tw_line line;
-  tw_status status = TW_OK;
+  tw_store *store = tw_cells_lease(&engine->cells);
+  tw_status status = store ? TW_OK : tw_no_memory(error);
   while (tw_block_next(block, &at, &line)) {
     if (!tw_tally_line(&tally, &line)) continue;
-    if (status == TW_OK) status = feed_line(engine, block, &line, &tally, error);
+    if (status == TW_OK) status = feed_line(engine, store, block, &line, &tally, error);
     if (status) tally.left++;
   }
+  if (store) tw_cells_return(&engine->cells, store);
   tw_block_count(block, &tally);
   tw_block_unref(block, 1);
   return status;

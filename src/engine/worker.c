@@ -86,7 +86,7 @@ static tw_drop_cause make_room(tw_worker *worker, tw_cell *fresh, tw_cell **gone
 }
 
 static void drop(tw_worker *worker, tw_drop_cause cause, tw_cell *cell) {
-  if (worker->ops.dropped) worker->ops.dropped(worker->ops.self, cause, &cell->event);
+  tw_worker_tell_dropped(worker, cause, cell);
   tw_cells_put(worker->cells, &cell, 1);
 }
 
@@ -327,6 +327,7 @@ tw_status tw_worker_init(tw_worker *worker, const tw_engine_options *options,
   while (room < options->queue) room *= 2;
   *worker = (tw_worker){
       .options = options, .ops = *ops, .cells = cells, .script = script, .room = room};
+  tw_store_init(&worker->store, &options->limits);
   worker->ring = tw_calloc(room, sizeof(void *));
   if (!worker->ring) return tw_no_memory(error);
   pthread_mutex_init(&worker->mutex, NULL);
@@ -360,6 +361,7 @@ void tw_worker_fini(tw_worker *worker) {
   pthread_cond_destroy(&worker->emptied);
   pthread_cond_destroy(&worker->progressed);
   pthread_mutex_destroy(&worker->mutex);
+  tw_store_fini(&worker->store);
   tw_free(worker->ring);
   worker->ring = NULL;
 }

@@ -38,10 +38,12 @@ typedef struct tw_worker_counts {
 
 /// Who is told of an event that was not processed; called without a lock.
 typedef struct tw_worker_ops {
+  /// NULL: nobody is told. @param event  NULL when there was no memory to show it
   void (*dropped)(void *self, tw_drop_cause cause, const tw_event *event);
-  /// The router itself had no memory for an event; or, without one, the script's state was
-  /// not handed over, or its end failed.
-  void (*failed)(void *self, tw_event *event, const tw_error *error);
+  /// "engine": there was no memory for an event. "state": the script's state was not handed
+  /// over, or its end failed. @param event  may be NULL
+  void (*failed)(void *self, const char *where, tw_event *event, uint64_t events,
+                 const tw_error *error);
   void *self;
 } tw_worker_ops;
 
@@ -78,6 +80,7 @@ typedef struct tw_worker {
   /* Of the thread alone, but for the first. */
   atomic_bool is_abandoned; ///< what waits is dropped
   const tw_origin *origin;  ///< of the event at hand; NULL: from no source
+  tw_store store;           ///< of the event at hand
 } tw_worker;
 
 /// @param script  of the first generation, open

@@ -119,6 +119,11 @@ tw_status tw_store_parse(tw_store *store, const char *text, size_t len, tw_event
 tw_status tw_store_parse_copy(tw_store *store, const char *text, size_t len, tw_event *out,
                               tw_error *error);
 
+/// The same as tw_store_parse for the text of what was an event before: limits were kept then,
+/// and are not looked at again.
+tw_status tw_store_parse_again(tw_store *store, const char *text, size_t len, tw_event *out,
+                               tw_error *error);
+
 /// Adds a value to the store, to be set into an event. TW_ELIMIT when it alone is longer or
 /// deeper than an event may be.
 /// @param json  any JSON value, copied into the arena

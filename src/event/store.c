@@ -120,6 +120,12 @@ tw_status tw_store_parse(tw_store *store, const char *text, size_t len, tw_event
   return status ? status : parse_event(store, text, len, store->limits.max_depth, out, error);
 }
 
+tw_status tw_store_parse_again(tw_store *store, const char *text, size_t len, tw_event *out,
+                               tw_error *error) {
+  memset(out, 0, sizeof *out);
+  return parse_event(store, text, len, TW_DEPTH_BOUND, out, error);
+}
+
 static char *padded_copy(tw_store *store, const char *text, size_t len) {
   char *copy = tw_store_alloc(store, len + TW_PADDING);
   if (!copy) return NULL;
