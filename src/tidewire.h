@@ -430,12 +430,24 @@ typedef struct tw_origin {
 
 /// A failure while an event was routed. All pointers are borrowed for the call.
 typedef struct tw_failure {
-  const char *where; ///< "processor", "route", "backend", "timer", "close", "state", "engine",
-                     ///< "partition_by"
-  const char *path;  ///< the router's or backend's path, "" for the root
-  const char *name;  ///< of the processor, timer or function; NULL otherwise
-  tw_event *event;   ///< NULL: it was about none, such as a timer, or without memory for it
-  uint64_t events;   ///< how many events are concerned
+  /// | `where` | what failed |
+  /// |---|---|
+  /// | `"processor"`, `"route"` | it, with an event |
+  /// | `"backend"` | it, with an event; or with a flush, then `event` is NULL |
+  /// | `"timer"` | a timer of a script |
+  /// | `"close"` | what a script or a processor does before it is closed |
+  /// | `"partition_by"` | the function that gives the key of an event, which takes its turn |
+  /// | `"engine"` | the engine had no memory to route an event |
+  /// | `"state"` | handing the state of a script over to the next; or the script had to be made
+  /// anew, or should be, because its memory is full |
+  /// | `"breaker"` | nothing by itself: a function of a script was stopped again and again and
+  /// rests from now on; or it runs again, then the error's code is TW_OK |
+  const char *where;
+  const char *path; ///< the router's or backend's path, "" for the root
+  const char *name; ///< the processor's or timer's name, or of the function that rests, or
+                    ///< where it stands in the script; NULL otherwise
+  tw_event *event;  ///< NULL: none was concerned alone, or there was no memory for it
+  uint64_t events;  ///< how many events are concerned
   const tw_error *error;
   const tw_origin *origin; ///< of the event being processed; NULL: it was emitted, or none is
 } tw_failure;
@@ -622,7 +634,8 @@ typedef struct tw_engine_ops {
 /// | `grants` | what the script may use besides, such as `"io,os"`: see docs/scripting.md |
 /// | `package_path` | where `require` looks, besides the script's folder |
 /// | `memory_limit` | of each worker's Lua state; 64 MiB; `"none"`: no limit, as for the next |
-/// | `instruction_limit`, `time_limit` | of one call of the script; 10 million, 1 s |
+/// | `instruction_limit`, `time_limit` | of all that the script does for one event, or in one
+/// call without an event; 10 million, 1 s |
 /// | `max_event`, `max_depth` | limits of events read from JSON |
 ///
 /// The script's own `engine = { … }` holds where an option is not given here, but for what
@@ -683,6 +696,7 @@ typedef struct tw_engine_stats {
   uint64_t dropped_newest, dropped_oldest, dropped_timeout, dropped_closed;
   uint64_t dropped_memory; ///< there was no memory to route them; told as failures
   unsigned workers;
+  uint64_t rebuilt; ///< scripts of workers that were made anew: their memory was full
 } tw_engine_stats;
 TW_API void tw_engine_get_stats(tw_engine *engine, tw_engine_stats *out);
 

@@ -11,11 +11,13 @@ local declare = require "tidewire.declare"
 local M = {}
 
 local MAX_TIMERS = 100000
+local MAX_BREAKERS = 1000
 local SHORTEST, LONGEST = 0.001, 1e9
 
 local heap, count = {}, 0
 local serial, newest = 0, 0 -- timers made; the newest that the tick at hand may run
 local named = {}
+local breakers, breaker_count = {}, 0 -- by name, or place of the function
 
 -- ------------------------------------------------------------------ heap
 
@@ -143,21 +145,43 @@ M.after = core.entry(function(seconds, f)
   return start("after", seconds, f, nil, false)
 end)
 
---- The next timer that is due and was there when the tick began: its function and its name.
+--- What keeps the timers of a name from running when they are stopped again and again. Past
+-- so many names, all that come have one.
+local function breaker_of(name)
+  local key = (breakers[name] or breaker_count < MAX_BREAKERS) and name or "timer"
+  local breaker = breakers[key]
+  if not breaker then
+    breaker = core.breaker()
+    breakers[key], breaker_count = breaker, breaker_count + 1
+  end
+  return breaker
+end
+
+--- The first timer that is due and was there when the tick began.
+local function first_due(now)
+  local timer = heap[1]
+  return timer and timer.due <= now and timer.serial <= newest and timer or nil
+end
+
+--- The next timer that is due: its function, its name, its breaker. One that runs once and has
+-- to rest is put off.
 function M.pop(now, first)
   if first then
     newest = serial
   end
-  local timer = heap[1]
-  if not timer or timer.due > now or timer.serial > newest then
-    return nil
+  for timer in first_due, now do
+    local name = timer.name or core.where(timer.f) or "timer"
+    local breaker = breaker_of(name) -- what may want memory, while the timer is still there
+    local rest = core.rest(breaker)
+    if timer.every then
+      settle(timer, timer.due + ((now - timer.due) // timer.every + 1) * timer.every)
+      return timer.f, name, breaker
+    elseif rest == 0 then
+      remove(timer)
+      return timer.f, name, breaker
+    end
+    settle(timer, now + rest)
   end
-  if timer.every then
-    settle(timer, timer.due + ((now - timer.due) // timer.every + 1) * timer.every)
-  else
-    remove(timer)
-  end
-  return timer.f, timer.name or core.where(timer.f) or "timer"
 end
 
 --- The clock was changed by so many microseconds: nobody waits longer or shorter for it.

@@ -44,7 +44,8 @@ static void describe(const tw_failure *failure, char *out, size_t room) {
 
 void tw_failures_add(tw_failures *failures, const tw_failure *failure) {
   const tw_origin *origin = failure->event ? failure->origin : NULL;
-  uint64_t times = count(failures, failure);
+  bool is_notice = strcmp(failure->where, "breaker") == 0; // told but once anyway
+  uint64_t times = is_notice ? 1 : count(failures, failure);
   if (!is_power_of_two(times)) return;
   char place[256], source[256] = "", again[64] = "";
   describe(failure, place, sizeof place);

@@ -15,8 +15,12 @@ tw_status tw_router_deliver(tw_router *router, const tw_event *event, unsigned f
 
 /// Tells the router's observer of a failure that no event has met, such as a timer's, and
 /// counts it.
-/// @param where  what failed: "timer"
+/// @param where  what failed: "timer", "close" or "state"
 void tw_router_report(tw_router *router, const char *where, const char *name,
+                      const tw_error *error);
+/// The same for what is no failure of its own, and not counted as one.
+/// @param where  "breaker"
+void tw_router_notice(tw_router *router, const char *where, const char *name,
                       const tw_error *error);
 
 /// @param name  borrowed for the call

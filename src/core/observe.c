@@ -32,9 +32,11 @@ static void keep_on_one_line(char *text) {
   }
 }
 
-/* Writes the 1st, 2nd, 4th, 8th … failure, in one piece, so that threads do not mix. */
+/* Writes the 1st, 2nd, 4th, 8th … failure, in one piece, so that threads do not mix; and all
+   that is told but once anyway. */
 static void tell_default(const tw_way *way, const tw_failure *failure) {
-  uint64_t count = atomic_fetch_add(&way->router->told, 1) + 1;
+  bool is_notice = strcmp(failure->where, "breaker") == 0;
+  uint64_t count = is_notice ? 0 : atomic_fetch_add(&way->router->told, 1) + 1;
   if (count & (count - 1)) return;
   char line[1200], suffix[48] = "";
   if (count > 2) snprintf(suffix, sizeof suffix, " (failure %llu)", (unsigned long long)count);

@@ -3,6 +3,8 @@
    the status: a callback may overlook the status, and its event must not go on in part. */
 #include "core/split.h"
 
+#include "event/memo.h"
+
 static tw_status fail_short(tw_split *split, tw_error *error) {
   split->is_short = true;
   return tw_no_memory(error);
@@ -12,7 +14,7 @@ static tw_status fail_short(tw_split *split, tw_error *error) {
 static bool reserve(tw_split *split) {
   if (split->count < split->cap) return true;
   uint32_t cap = split->cap ? split->cap * 2 : 8;
-  tw_event *pieces = tw_arena_alloc(&split->whole->store->arena, cap * sizeof *pieces);
+  tw_event *pieces = tw_store_alloc(split->whole->store, cap * sizeof *pieces);
   if (!pieces) return false;
   if (split->count) memcpy(pieces, split->pieces, split->count * sizeof *pieces);
   split->pieces = pieces;

@@ -41,8 +41,8 @@ void tw_worker_write_state(tw_worker *worker) {
 
 /* ------------------------------------------------------------------ change */
 
-void tw_worker_change(tw_worker *worker, tw_script *script, pthread_barrier_t *meet) {
-  worker->next = script;
+void tw_worker_change(tw_worker *worker, tw_script **home, pthread_barrier_t *meet) {
+  worker->next = home;
   worker->meet = meet;
   worker->change_at = worker->tail;
   tw_worker_wake(worker);
@@ -67,12 +67,13 @@ static void hand_over(tw_worker *worker, tw_script *next) {
 }
 
 void tw_worker_change_now(tw_worker *worker) {
-  tw_script *next = worker->next;
+  tw_script **home = worker->next;
   pthread_mutex_unlock(&worker->mutex);
-  hand_over(worker, next);
+  hand_over(worker, *home);
   if (worker->meet) pthread_barrier_wait(worker->meet);
   pthread_mutex_lock(&worker->mutex);
-  worker->script = next;
+  worker->home = home;
+  worker->script = *home;
   worker->next = NULL;
   pthread_cond_broadcast(&worker->progressed);
 }

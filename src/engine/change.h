@@ -11,8 +11,9 @@
 /// @return TW_ESCRIPT when a value cannot be written; TW_ECLOSED when the worker has ended
 tw_status tw_worker_export_state(tw_worker *worker, tw_buffer *out, tw_error *error);
 /// Asks for a change of script behind all events that have come. The mutex is held.
+/// @param home  where the next generation has it
 /// @param meet  where the workers wait for each other before any goes on; NULL: they do not
-void tw_worker_change(tw_worker *worker, tw_script *script, pthread_barrier_t *meet);
+void tw_worker_change(tw_worker *worker, tw_script **home, pthread_barrier_t *meet);
 /// Waits until it has changed.
 void tw_worker_await_change(tw_worker *worker);
 

@@ -6,7 +6,7 @@
    that no backend got is kept as a rejected one. */
 #include "engine/deliver.h"
 
-#include "core/inspect.h"
+#include "script/upkeep.h"
 
 static bool is_abandoned(const tw_worker *worker) {
   return atomic_load_explicit(&worker->is_abandoned, memory_order_relaxed);
@@ -16,8 +16,8 @@ static bool is_abandoned(const tw_worker *worker) {
    @param[out] reached  how many backends it was handed to */
 static bool send(tw_worker *worker, tw_event *event, uint64_t *reached, tw_error *error) {
   *reached = 0;
-  tw_router *router = tw_script_router(worker->script);
-  tw_status status = tw_router_deliver(router, event, TW_MORE, reached, error);
+  tw_worker_keep_healthy(worker);
+  tw_status status = tw_script_deliver(worker->script, event, TW_MORE, reached, error);
   if (status && *reached && worker->ops.failed)
     worker->ops.failed(worker->ops.self, "engine", event, 1, error);
   return status == TW_OK || *reached;

@@ -94,11 +94,14 @@ static tw_status new_engine(const char *path, const char *options, size_t len,
 }
 
 static tw_status start_workers(tw_engine *engine, tw_error *error) {
-  const tw_worker_ops ops = {engine->ops.dropped ? told_dropped : NULL, told_failed, engine};
+  const tw_worker_ops ops = {.dropped = engine->ops.dropped ? told_dropped : NULL,
+                             .failed = told_failed,
+                             .sick = tw_engine_rebuild,
+                             .self = engine};
   tw_status status = TW_OK;
   for (unsigned i = 0; i < engine->worker_count && status == TW_OK; i++)
     status = tw_worker_init(&engine->workers[i], &engine->options, &ops, &engine->cells,
-                            engine->generation->scripts[i], error);
+                            &engine->generation->scripts[i], error);
   for (unsigned i = 0; i < engine->worker_count && status == TW_OK; i++)
     status = tw_worker_start(&engine->workers[i], error);
   return status;
@@ -410,6 +413,7 @@ void tw_engine_get_stats(tw_engine *engine, tw_engine_stats *out) {
   out->generation = atomic_load(&engine->number);
   out->reloads = atomic_load(&engine->reloads);
   out->refused = atomic_load(&engine->refused);
+  out->rebuilt = atomic_load(&engine->rebuilt);
   for (unsigned i = 0; i < engine->worker_count; i++) {
     tw_worker *worker = &engine->workers[i];
     pthread_mutex_lock(&worker->mutex);

@@ -45,7 +45,7 @@ struct tw_engine {
   uint64_t trial_ends; ///< of the new generation, monotonic ns; 0: it is over
 
   atomic_uint_fast64_t asked; ///< requests for a reload
-  atomic_uint_fast64_t number, reloads, refused;
+  atomic_uint_fast64_t number, reloads, refused, rebuilt;
 
   unsigned worker_count;
   tw_worker *workers; ///< owned

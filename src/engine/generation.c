@@ -26,7 +26,8 @@ static tw_status rehearse(const tw_generation_plan *plan, tw_error *error) {
   return status;
 }
 
-static tw_status load_one(const tw_generation_plan *plan, tw_script **out, tw_error *error) {
+tw_status tw_generation_load_one(const tw_generation_plan *plan, tw_script **out,
+                                 tw_error *error) {
   tw_script_setup setup = {.pool = plan->pool,
                            .host = plan->host,
                            .snapshot = plan->snapshot,
@@ -41,7 +42,7 @@ static tw_status load_one(const tw_generation_plan *plan, tw_script **out, tw_er
 static tw_status load_first(const tw_generation_plan *plan, tw_generation *generation,
                             tw_error *error) {
   tw_script **first = generation->scripts;
-  tw_status status = load_one(plan, first, error);
+  tw_status status = tw_generation_load_one(plan, first, error);
   if (status == TW_OK && tw_script_has_tests(*first)) status = rehearse(plan, error);
   if (status == TW_OK && !plan->count)
     status = plan->decide(plan->self, *first, &generation->count, error);
@@ -59,7 +60,7 @@ tw_status tw_generation_load(const tw_generation_plan *plan, tw_generation **out
   generation->count = plan->count;
   tw_status status = load_first(plan, generation, error);
   for (unsigned i = 1; i < generation->count && status == TW_OK; i++)
-    status = load_one(plan, &generation->scripts[i], error);
+    status = tw_generation_load_one(plan, &generation->scripts[i], error);
   if (status) tw_generation_free(generation, NULL);
   else *out = generation;
   return status;

@@ -163,7 +163,7 @@ static void set_markers(tw_engine *engine, tw_generation *next, pthread_barrier_
   for (unsigned i = 0; i < engine->worker_count; i++)
     pthread_mutex_lock(&engine->workers[i].mutex);
   for (unsigned i = 0; i < engine->worker_count; i++)
-    tw_worker_change(&engine->workers[i], next->scripts[i], meet);
+    tw_worker_change(&engine->workers[i], &next->scripts[i], meet);
   for (unsigned i = 0; i < engine->worker_count; i++)
     pthread_mutex_unlock(&engine->workers[i].mutex);
 }
@@ -262,24 +262,16 @@ tw_status tw_engine_reload(tw_engine *engine, tw_error *error) {
 /* So few events say nothing. */
 enum { TRIAL_EVENTS = 20 };
 
-static void add_failures(void *self, const char *path, tw_backend *backend, tw_router *child) {
-  uint64_t *failed = self;
-  tw_router_stats stats;
-  (void)path, (void)backend;
-  if (!child) return;
-  tw_router_get_stats(child, &stats);
-  *failed += stats.failed;
-}
-
-static void count(const tw_generation *generation, uint64_t *received, uint64_t *failed) {
+/* A worker may put another script in the place of its own at any time. */
+static void count(tw_engine *engine, uint64_t *received, uint64_t *failed) {
   *received = *failed = 0;
-  for (unsigned i = 0; i < generation->count; i++) {
-    tw_router_stats stats;
-    tw_router *router = tw_script_router(generation->scripts[i]);
-    tw_router_get_stats(router, &stats);
-    *received += stats.received;
-    *failed += stats.failed;
-    tw_router_visit(router, add_failures, failed);
+  for (unsigned i = 0; i < engine->worker_count; i++) {
+    uint64_t more, worse;
+    pthread_mutex_lock(&engine->workers[i].mutex);
+    tw_script_tally(engine->generation->scripts[i], &more, &worse);
+    pthread_mutex_unlock(&engine->workers[i].mutex);
+    *received += more;
+    *failed += worse;
   }
 }
 
@@ -308,7 +300,7 @@ void tw_engine_check_failures(tw_engine *engine) {
   if (engine->trial_ends && tw_clock_monotonic_ns() > engine->trial_ends)
     engine->trial_ends = 0;
   if (engine->trial_ends && engine->generation && engine->previous) {
-    count(engine->generation, &received, &failed);
+    count(engine, &received, &failed);
     here = engine;
     if (received >= TRIAL_EVENTS &&
         (double)failed > engine->options.watchdog_errors * (double)received)

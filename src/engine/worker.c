@@ -160,6 +160,7 @@ static void process(tw_worker *worker, tw_cell **batch, size_t count) {
   if (holds_lines) tw_worker_read_lines(worker, batch[0], &done);
   else tw_worker_deliver(worker, batch, count, &done);
   tw_script_tick(worker->script);
+  tw_worker_keep_healthy(worker);
   tw_cells_put(worker->cells, batch, count);
   pthread_mutex_lock(&worker->mutex);
   worker->counts.received += done.received;
@@ -193,6 +194,7 @@ static void linger(tw_worker *worker) {
 static void run_timers(tw_worker *worker) {
   pthread_mutex_unlock(&worker->mutex);
   tw_script_tick(worker->script);
+  tw_worker_keep_healthy(worker);
   pthread_mutex_lock(&worker->mutex);
   flush(worker);
 }
@@ -321,12 +323,16 @@ uint64_t tw_worker_join(tw_worker *worker, const struct timespec *end) {
 /* -------------------------------------------------------------------- life */
 
 tw_status tw_worker_init(tw_worker *worker, const tw_engine_options *options,
-                         const tw_worker_ops *ops, tw_cells *cells, tw_script *script,
+                         const tw_worker_ops *ops, tw_cells *cells, tw_script **home,
                          tw_error *error) {
   size_t room = 1;
   while (room < options->queue) room *= 2;
-  *worker = (tw_worker){
-      .options = options, .ops = *ops, .cells = cells, .script = script, .room = room};
+  *worker = (tw_worker){.options = options,
+                        .ops = *ops,
+                        .cells = cells,
+                        .script = *home,
+                        .home = home,
+                        .room = room};
   tw_store_init(&worker->store, &options->limits);
   worker->ring = tw_calloc(room, sizeof(void *));
   if (!worker->ring) return tw_no_memory(error);

@@ -11,6 +11,7 @@
 #include "base/buffer.h"
 #include "engine/cell.h"
 #include "engine/options.h"
+#include "engine/rebuild.h"
 #include "script/script.h"
 
 /// Events that a worker takes at once.
@@ -44,6 +45,8 @@ typedef struct tw_worker_ops {
   /// over, or its end failed. @param event  may be NULL
   void (*failed)(void *self, const char *where, tw_event *event, uint64_t events,
                  const tw_error *error);
+  /// The worker's script is sick: between two events, on its thread.
+  void (*sick)(void *self, struct tw_worker *worker);
   void *self;
 } tw_worker_ops;
 
@@ -54,6 +57,8 @@ typedef struct tw_worker {
   tw_worker_ops ops;
   tw_cells *cells;
   tw_script *script; ///< borrowed; the worker's own while it runs
+  tw_script **home;  ///< where its generation has it; what is there, the mutex guards
+  tw_rebuilds rebuilds;
 
   pthread_mutex_t mutex; ///< guards all below
   pthread_cond_t filled, emptied, progressed;
@@ -66,7 +71,7 @@ typedef struct tw_worker {
   unsigned blocks;  ///< that wait in the queue
   bool is_closed;   ///< nothing comes any more
   bool is_done;     ///< the thread is about to end
-  tw_script *next;  ///< to change to at `change_at`; NULL: none
+  tw_script **next; ///< the home of what to change to at `change_at`; NULL: none
   uint64_t change_at;
   pthread_barrier_t *meet; ///< where all workers meet before they go on; NULL: nowhere
   tw_buffer *wanted;       ///< where the script's state is to be written; NULL: not asked for
@@ -83,9 +88,14 @@ typedef struct tw_worker {
   tw_store store;           ///< of the event at hand
 } tw_worker;
 
-/// @param script  of the first generation, open
+/// Between two events, on its thread, without the mutex.
+static inline void tw_worker_keep_healthy(tw_worker *worker) {
+  if (tw_script_is_sick(worker->script)) worker->ops.sick(worker->ops.self, worker);
+}
+
+/// @param home  a script of the first generation, open
 tw_status tw_worker_init(tw_worker *worker, const tw_engine_options *options,
-                         const tw_worker_ops *ops, tw_cells *cells, tw_script *script,
+                         const tw_worker_ops *ops, tw_cells *cells, tw_script **home,
                          tw_error *error);
 tw_status tw_worker_start(tw_worker *worker, tw_error *error);
 /// The thread has ended, or was never started.

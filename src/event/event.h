@@ -34,10 +34,12 @@ typedef struct tw_store {
   tw_node *nodes; ///< owned vector; append only until reset
   uint32_t count, cap;
   tw_arena arena;
-  size_t spent;     ///< bytes taken from the arena since the reset
-  uint64_t tokens;  ///< the newest token of a tw_edits
-  uint32_t events;  ///< that live over the store
-  tw_limits limits; ///< never zero
+  size_t spent;      ///< bytes taken from the arena since the reset
+  size_t forgiven;   ///< for the layer above, zero after a reset: see script/room.h
+  uint32_t refusals; ///< likewise
+  uint64_t tokens;   ///< the newest token of a tw_edits
+  uint32_t events;   ///< that live over the store
+  tw_limits limits;  ///< never zero
   bool has_memos;
   bool is_lent;                    ///< the host may hold texts of the event as it is now
   tw_memo *memos[TW_MEMO_BUCKETS]; ///< by node, in the arena

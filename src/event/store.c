@@ -43,7 +43,8 @@ void tw_store_reset(tw_store *store) {
   tw_arena_reset(&store->arena, KEEP_ARENA);
   store->has_memos = false;
   store->count = store->events = 0;
-  store->spent = 0;
+  store->spent = store->forgiven = 0;
+  store->refusals = 0;
   store->tokens = 0;
   store->scratch.len = 0;
   store->id.len = 0;

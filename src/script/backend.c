@@ -1,22 +1,28 @@
 /* Backends that are Lua objects, and the shipped kinds as Lua sees them.
 
    An object with `send_batch` gathers copies of its events while more follow, up to
-   BATCH; they are handed over as views that Lua owns, so it may keep them. What a batch
-   loses that was accepted before is told by the next flush. */
+   BATCH, or a quarter of the script's memory; they are handed over as views that Lua owns, so
+   it may keep them. What a batch loses that was accepted before is told by the next flush.
+
+   What is called again and again has a breaker: one for events, one for flushes. */
 #include <stdio.h>
 
 #include "script/message.h"
 #include "script/object.h"
+#include "script/room.h"
 #include "script/value.h"
 #include "script/view.h"
 
 enum { BATCH = 1000 };
 
 typedef struct lua_backend {
-  tw_callback callback; /* the object */
+  tw_callback callback; /* the object; its breaker is that of send and send_batch */
+  tw_breaker flushing;
   bool batches;
   tw_event **gathered; /* owned copies */
   size_t count, cap;
+  size_t weight; /* about the bytes that they will take as events of Lua's */
+  size_t most;   /* of these, so that they do not fill the script's memory */
   uint64_t lost; /* accepted before, and given up since the last flush */
 } lua_backend;
 
@@ -75,11 +81,25 @@ static tw_status run(lua_backend *self, const char *method, uint64_t serial, tw_
   return status ? status : call.status;
 }
 
+/* The same with a breaker, which is not in `self` when that is a batch's. */
+static tw_status run_guarded(lua_backend *self, tw_breaker *breaker, const char *method,
+                             uint64_t serial, tw_error *error) {
+  tw_error mine = {0};
+  tw_gate *gate = self->callback.gate;
+  if (!error) error = &mine;
+  if (breaker->until && !tw_breaker_allows(breaker, gate, error)) return error->code;
+  gate->stopped = false;
+  tw_status status = run(self, method, serial, error);
+  if (gate->stopped || breaker->until)
+    tw_callback_settle(&self->callback, breaker, method, gate->stopped);
+  return status;
+}
+
 /* ------------------------------------------------------------ gathering */
 
 static void forget(lua_backend *self) {
   for (size_t i = 0; i < self->count; i++) tw_event_free(self->gathered[i]);
-  self->count = 0;
+  self->count = self->weight = 0;
 }
 
 static tw_status gather(lua_backend *self, const tw_event *event, tw_error *error) {
@@ -90,9 +110,12 @@ static tw_status gather(lua_backend *self, const tw_event *event, tw_error *erro
     self->gathered = grown;
     self->cap = cap;
   }
-  tw_status status = tw_event_copy(event, self->gathered + self->count, error);
-  if (status == TW_OK) self->count++;
-  return status;
+  tw_event **copy = self->gathered + self->count;
+  tw_status status = tw_event_copy(event, copy, error);
+  if (status) return status;
+  self->count++;
+  self->weight += tw_room_owned((*copy)->store);
+  return TW_OK;
 }
 
 /* The batch is taken out of `self` first: send_batch may emit into this very backend. */
@@ -100,8 +123,8 @@ static tw_status deliver(lua_backend *self, tw_error *error) {
   if (!self->count) return TW_OK;
   lua_backend batch = *self;
   self->gathered = NULL;
-  self->count = self->cap = 0;
-  tw_status status = run(&batch, "send_batch", 0, error);
+  self->count = self->cap = self->weight = 0;
+  tw_status status = run_guarded(&batch, &self->callback.breaker, "send_batch", 0, error);
   forget(&batch);
   if (self->gathered) tw_free(batch.gathered);
   else {
@@ -114,7 +137,8 @@ static tw_status deliver(lua_backend *self, tw_error *error) {
 static tw_status send_in_batch(lua_backend *self, const tw_event *event, unsigned flags,
                                tw_error *error) {
   tw_status status = gather(self, event, error);
-  if (status || ((flags & TW_MORE) && self->count < BATCH)) return status;
+  if (status || ((flags & TW_MORE) && self->count < BATCH && self->weight < self->most))
+    return status;
   size_t before = self->count - 1;
   status = deliver(self, error);
   if (status) self->lost += before;
@@ -134,7 +158,7 @@ static tw_status send_one(lua_backend *self, tw_event *event, tw_error *error) {
   if (!serial)
     return tw_fail(error, TW_ELIMIT, "%d events are under way at once: is this a loop?",
                    TW_MAX_BOUND);
-  tw_status status = run(self, "send", serial, error);
+  tw_status status = run_guarded(self, &self->callback.breaker, "send", serial, error);
   tw_view_unbind(lua, serial);
   return status;
 }
@@ -156,7 +180,7 @@ static tw_status flush(void *self, uint64_t *lost, tw_error *error) {
   backend->lost = 0;
   if (status) return status;
   if (lost_before) return tw_fail(error, TW_EIO, "an earlier batch failed");
-  return run(backend, "flush", 0, error);
+  return run_guarded(backend, &backend->flushing, "flush", 0, error);
 }
 
 /* Nobody is there to be told; but it may have lost what it held back. */
@@ -183,7 +207,10 @@ tw_status tw_lua_backend_new(lua_State *L, tw_lua *lua, int index, int holds, tw
   lua_getfield(L, index, "send_batch");
   bool batches = !lua_isnil(L, -1);
   lua_pop(L, 1);
-  lua_backend *self = tw_callback_new(L, lua, index, holds, sizeof *self);
+  static const tw_role role = {"a backend's method",
+                               "what it is called for fails, as events do when it is send"};
+  lua_backend *self = tw_callback_new(L, lua, index, holds, &role, sizeof *self);
   self->batches = batches;
+  self->most = lua->guard ? lua->guard->memory / 4 : SIZE_MAX;
   return tw_backend_new(&ops, self, 0, out, error);
 }

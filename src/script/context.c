@@ -190,7 +190,7 @@ tw_status tw_lua_locator_new(lua_State *L, tw_lua *lua, int index, int holds, tw
     *out = tw_locator_ref(given->locator);
     return TW_OK;
   }
-  tw_callback *self = tw_callback_new(L, lua, index, holds, sizeof *self);
+  tw_callback *self = tw_callback_new(L, lua, index, holds, NULL, sizeof *self);
   return tw_locator_new(&ops, self, out, error);
 }
 

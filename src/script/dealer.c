@@ -26,11 +26,12 @@ typedef struct finding {
 } finding;
 
 static int find_function(lua_State *L) {
+  static const tw_role role = {"the function partition_by", "events take turns"};
   finding *to = lua_touserdata(L, 1);
   lua_rawgeti(L, LUA_REGISTRYINDEX, tw_script_object(to->script));
   lua_getiuservalue(L, -1, 1);
   lua_getfield(L, -1, "partition_by"); /* self, object, holds, function */
-  to->function = tw_callback_new(L, to->gate->lua, 4, 3, sizeof *to->function);
+  to->function = tw_callback_new(L, to->gate->lua, 4, 3, &role, sizeof *to->function);
   return 0;
 }
 

@@ -5,6 +5,7 @@
 #include "script/gate.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "script/message.h"
@@ -214,6 +215,7 @@ tw_outcome tw_gate_pcall(tw_gate *gate, lua_State *L, int args, int results, tw_
   tw_guard_enter(guard, L);
   int status = LUA_OK;
   if (!tw_guard_is_killed(guard)) status = lua_pcall(L, args, results, handler);
+  gate->stopped = tw_guard_is_stopped(guard);
   if (status == LUA_OK && !tw_guard_is_killed(guard)) {
     lua_remove(L, handler);
   } else {
@@ -260,11 +262,12 @@ lua_Integer tw_callback_hold(lua_State *L, tw_gate *gate, int index, int holds) 
   return key;
 }
 
-void *tw_callback_new(lua_State *L, tw_lua *lua, int index, int holds, size_t size) {
+void *tw_callback_new(lua_State *L, tw_lua *lua, int index, int holds, const tw_role *role,
+                      size_t size) {
   lua_Integer key = tw_callback_hold(L, lua->gate, index, holds);
   tw_callback *callback = tw_calloc(1, size);
   if (!callback) return luaL_error(L, "out of memory"), NULL;
-  *callback = (tw_callback){.gate = lua->gate, .key = key};
+  *callback = (tw_callback){.gate = lua->gate, .key = key, .role = role};
   atomic_fetch_add_explicit(&lua->gate->refs, 1, memory_order_relaxed);
   return callback;
 }
@@ -273,6 +276,30 @@ void tw_callback_free(void *self) {
   tw_callback *callback = self;
   gate_unref(callback->gate);
   tw_free(callback);
+}
+
+/* Where the function stands, such as "main.lua:12"; "" for what is no function in Lua. */
+static void name_place(const tw_callback *callback, char *out, size_t room) {
+  lua_State *L = callback->gate->L;
+  lua_Debug info;
+  out[0] = '\0';
+  if (!lua_checkstack(L, 4)) return;
+  tw_callback_push(L, callback);
+  if (!lua_isfunction(L, -1)) {
+    lua_pop(L, 1);
+    return;
+  }
+  lua_getinfo(L, ">S", &info);
+  if (info.linedefined >= 0) snprintf(out, room, "%s:%d", info.short_src, info.linedefined);
+}
+
+void tw_callback_settle(const tw_callback *callback, tw_breaker *breaker, const char *method,
+                        bool stopped) {
+  char name[LUA_IDSIZE + 16];
+  if (method) snprintf(name, sizeof name, "%s", method);
+  else name_place(callback, name, sizeof name);
+  if (stopped) tw_breaker_note(breaker, callback->gate, callback->role, name);
+  else if (breaker->until) tw_breaker_close(breaker, callback->gate, callback->role, name);
 }
 
 /* A finalizer runs after weak tables lost their values; what the object holds is still
@@ -329,9 +356,9 @@ static tw_outcome call_light(tw_event_call *call, int results, tw_error *error) 
   tw_guard_enter(guard, L);
   int status = LUA_OK;
   if (!tw_guard_is_killed(guard)) status = lua_pcall(L, 1, results, handler);
-  call->killed = tw_guard_is_killed(guard);
-  tw_outcome outcome =
-      status == LUA_OK && !call->killed ? TW_RETURNED : raised(gate, L, status, error);
+  call->stopped = tw_guard_is_stopped(guard);
+  bool returned = status == LUA_OK && !tw_guard_is_killed(guard);
+  tw_outcome outcome = returned ? TW_RETURNED : raised(gate, L, status, error);
   tw_guard_leave(guard, L);
   return outcome;
 }
@@ -339,7 +366,8 @@ static tw_outcome call_light(tw_event_call *call, int results, tw_error *error) 
 bool tw_event_call_begin(tw_event_call *call, tw_callback *callback, tw_event *event,
                          int results, tw_outcome *outcome, tw_error *error) {
   *outcome = TW_RAISED;
-  if (callback->breaker.until && !tw_breaker_allows(&callback->breaker, error)) return false;
+  if (callback->breaker.until && !tw_breaker_allows(&callback->breaker, callback->gate, error))
+    return false;
   lua_State *L = tw_gate_enter(callback->gate, error);
   if (!L) return false;
   tw_lua *lua = callback->gate->lua;
@@ -350,12 +378,13 @@ bool tw_event_call_begin(tw_event_call *call, tw_callback *callback, tw_event *e
   }
   *outcome =
       lua->light ? call_light(call, results, error) : call_protected(call, results, error);
-  if (call->killed) tw_breaker_note(&callback->breaker, lua->guard, error);
-  else tw_breaker_pass(&callback->breaker);
   return true;
 }
 
 void tw_event_call_end(tw_event_call *call) {
   tw_view_unbind(call->lua, call->serial);
   lua_settop(call->L, call->top);
+  tw_callback *callback = call->callback;
+  if (call->stopped || callback->breaker.until)
+    tw_callback_settle(callback, &callback->breaker, NULL, call->stopped);
 }

@@ -13,6 +13,7 @@
 
 #include <stdatomic.h>
 
+#include "script/breaker.h"
 #include "script/guard.h"
 #include "script/state.h"
 
@@ -33,6 +34,7 @@ typedef struct tw_gate {
   const struct tw_host *host; ///< what a script's host offers, borrowed; NULL
   struct tw_share *share;     ///< where a script's shipped backends come from, borrowed; NULL
   bool has_floor;             ///< see tw_gate_lay_floor
+  bool stopped;               ///< the last call from C passed a limit itself
   tw_buffer traceback;        ///< of the last error
   tw_error locate_error;      ///< why a locator in Lua gave no context
 } tw_gate;
@@ -78,6 +80,7 @@ tw_status tw_gate_call(tw_gate *gate, lua_CFunction body, void *argument, tw_err
 typedef struct tw_callback {
   tw_gate *gate;   ///< a reference
   lua_Integer key; ///< of the value
+  const tw_role *role;
   tw_breaker breaker;
 } tw_callback;
 
@@ -85,7 +88,8 @@ typedef struct tw_callback {
 lua_Integer tw_callback_hold(lua_State *L, tw_gate *gate, int index, int holds);
 /// Makes a callback of the value at `index`, held by the table at `holds`. Raises out of
 /// memory. @param size  of a struct that begins with a tw_callback; the rest is zeroed
-void *tw_callback_new(lua_State *L, tw_lua *lua, int index, int holds, size_t size);
+void *tw_callback_new(lua_State *L, tw_lua *lua, int index, int holds, const tw_role *role,
+                      size_t size);
 void tw_callback_free(void *self);
 /// Pushes the value; nil when it was collected.
 static inline void tw_callback_push(lua_State *L, const tw_callback *callback) {
@@ -93,6 +97,10 @@ static inline void tw_callback_push(lua_State *L, const tw_callback *callback) {
   lua_rawgeti(L, -1, callback->key);
   lua_replace(L, -2);
 }
+/// Has `breaker` learn how a call of the callback, or of its method, ended.
+/// @param method  NULL: the callback is a function
+void tw_callback_settle(const tw_callback *callback, tw_breaker *breaker, const char *method,
+                        bool stopped);
 /// Makes values that an object holds known again while it is being finalized.
 void tw_callback_revive(lua_State *L, tw_gate *gate, int holds);
 
@@ -104,7 +112,7 @@ typedef struct tw_event_call {
   int top;         ///< of the stack before it
   int first;       ///< where the results begin
   uint64_t serial; ///< of the binding
-  bool killed;     ///< it passed a limit
+  bool stopped;    ///< it passed a limit, or what took its results did
 } tw_event_call;
 
 /// Calls the function; the event stays bound until tw_event_call_end.

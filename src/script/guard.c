@@ -82,15 +82,18 @@ static void kill_call(tw_guard *guard, lua_State *L, tw_kill why) {
   raise_kill(L, guard);
 }
 
-static uint64_t scaled(uint64_t limit, unsigned scale) {
-  return limit > UINT64_MAX / scale ? UINT64_MAX : limit * scale;
+/* What a limit is just now. The sum of 1/n^2 is below two. */
+static uint64_t scaled(const tw_guard *guard, uint64_t limit) {
+  uint64_t share = (uint64_t)guard->kills + 1;
+  if (limit > UINT64_MAX / guard->scale) return UINT64_MAX;
+  return limit * guard->scale / (share * share);
 }
 
 /* Why a call is to be killed that ran so many instructions more. */
 static tw_kill reason_after(const tw_guard *guard, uint64_t instructions) {
-  if (guard->counted + instructions >= scaled(guard->instructions, guard->scale))
+  if (guard->counted + instructions >= scaled(guard, guard->instructions))
     return TW_KILL_INSTRUCTIONS;
-  if (cpu_ns() - guard->start >= scaled(guard->time, guard->scale)) return TW_KILL_TIME;
+  if (cpu_ns() - guard->start >= scaled(guard, guard->time)) return TW_KILL_TIME;
   return TW_KILL_NONE;
 }
 
@@ -122,8 +125,7 @@ static void set_hook(const tw_guard *guard, lua_State *L) {
 /* Safe in a signal handler. */
 static void arm(tw_guard *guard) {
   if (guard->armed) return;
-  guard->counted = 0;
-  guard->start = cpu_ns();
+  guard->start = cpu_ns() - guard->spent;
   guard->armed = 1;
   set_hook(guard, guard->running);
 }
@@ -145,7 +147,7 @@ void tw_guard_charge(tw_guard *guard, lua_State *L, uint64_t bytes) {
   if (!guard) return;
   arm(guard);
   tw_guard_step(guard, L, bytes / EACH_INSTRUCTION);
-  uint64_t limit = scaled(guard->time, guard->scale);
+  uint64_t limit = scaled(guard, guard->time);
   if (bytes >= limit || cpu_ns() - guard->start >= limit - bytes)
     kill_call(guard, L, TW_KILL_TIME);
 }
@@ -165,15 +167,26 @@ lua_State *tw_guard_switch(tw_guard *guard, lua_State *to) {
 void tw_guard_switch_back(tw_guard *guard, lua_State *to) { tw_guard_switch(guard, to); }
 
 tw_status tw_guard_tell(const tw_guard *guard, tw_error *error) {
-  if (guard->killed == TW_KILL_INSTRUCTIONS)
-    return tw_fail(error, TW_ELIMIT,
-                   "%sstopped after %llu instructions in one call; make it do less for each "
-                   "event, or raise --instruction-limit",
-                   guard->where, (unsigned long long)scaled(guard->instructions, guard->scale));
+  const char *span = guard->in_event ? "for one event" : "in one call";
+  double seconds = (double)scaled(guard, guard->time) / 1e9;
+  switch (guard->killed) {
+    case TW_KILL_INSTRUCTIONS:
+      return tw_fail(error, TW_ELIMIT,
+                     "%sstopped after %llu instructions %s; make it do less for each event, or "
+                     "raise --instruction-limit",
+                     guard->where, (unsigned long long)scaled(guard, guard->instructions),
+                     span);
+    case TW_KILL_SPENT:
+      return tw_fail(error, TW_ELIMIT,
+                     "not run: what ran before it has used up the limits of this event; make "
+                     "that do less, or raise --instruction-limit and --time-limit");
+    case TW_KILL_NONE:
+    case TW_KILL_TIME: break;
+  }
   return tw_fail(error, TW_ELIMIT,
-                 "%sstopped after %.3g s in one call; make it do less for each event, or raise "
+                 "%sstopped after %.3g s %s; make it do less for each event, or raise "
                  "--time-limit",
-                 guard->where, (double)scaled(guard->time, guard->scale) / 1e9);
+                 guard->where, seconds, span);
 }
 
 /* --------------------------------------------------------------- watchdog */
@@ -194,7 +207,7 @@ static struct {
    so is the next round of a loop of ours. */
 static void look_from_inside(tw_guard *guard) {
   arm(guard);
-  if (guard->killed || cpu_ns() - guard->start < scaled(guard->time, guard->scale)) return;
+  if (guard->killed || cpu_ns() - guard->start < scaled(guard, guard->time)) return;
   guard->late = 1;
   lua_sethook(guard->running, on_count, LUA_MASKCOUNT, 1);
 }
@@ -309,13 +322,22 @@ static void adopt_thread(tw_guard *guard) {
   pthread_sigmask(SIG_UNBLOCK, &ours, NULL);
 }
 
+/* Of an event whose calls are counted, each that comes finds what those before it left. A
+   call of few instructions ends before the hook looks: only its time counts. */
+static void begin_counting(tw_guard *guard) {
+  arm(guard);
+  if (guard->in_event && (guard->spent >= scaled(guard, guard->time) ||
+                          guard->counted >= scaled(guard, guard->instructions)))
+    guard->killed = TW_KILL_SPENT;
+}
+
 void tw_guard_begin(tw_guard *guard) {
-  if (guard->always) arm(guard);
+  if (guard->eager) begin_counting(guard);
   if (!pthread_equal(guard->thread, pthread_self()))
     adopt_thread(guard); /* a child of fork has another name, too */
   if (atomic_load(&tw_watchdog_awake)) return;
   pthread_mutex_lock(&dog.lock);
-  if (!dog.is_running && !start_watchdog()) guard->always = true;
+  if (!dog.is_running && !start_watchdog()) guard->always = guard->eager = true;
   else pthread_cond_signal(&dog.wake);
   atomic_store(&tw_watchdog_awake, dog.is_running);
   pthread_mutex_unlock(&dog.lock);
@@ -328,7 +350,7 @@ void tw_guard_init(tw_guard *guard) {
   pthread_once(&once, init_once);
   adopt_thread(guard);
   pthread_mutex_lock(&dog.lock);
-  guard->always =
+  guard->always = guard->eager =
       limited && (guard->instructions < FEW || TW_HOLDS_SIGNALS || !install_handler());
   guard->next = dog.guards;
   dog.guards = guard;
@@ -372,41 +394,36 @@ void *tw_guard_allocate(void *self, void *block, size_t old, size_t size) {
   return grown;
 }
 
+/* ----------------------------------------------------------------- settle */
+
+/* Nothing is carried on. */
+static void forget(tw_guard *guard) {
+  guard->counted = guard->spent = 0;
+  guard->kills = 0;
+  guard->eager = guard->always;
+}
+
+void tw_guard_settle_event(tw_guard *guard) { forget(guard); }
+
+static void stop_counting(tw_guard *guard, lua_State *L) {
+  lua_sethook(L, NULL, 0, 0);
+  guard->armed = 0;
+  guard->spent = cpu_ns() - guard->start;
+  guard->eager = true;
+  if (guard->killed) {
+    guard->counted = guard->spent = 0;
+    guard->kills++;
+  }
+  guard->killed = TW_KILL_NONE;
+  if (!guard->in_event) forget(guard);
+}
+
 /* A call that was counted, or refused memory, is over. */
 void tw_guard_settle(tw_guard *guard, lua_State *L) {
-  if (guard->armed) lua_sethook(L, NULL, 0, 0);
-  guard->armed = 0;
+  if (guard->armed) stop_counting(guard, L);
   guard->late = 0;
-  guard->killed = TW_KILL_NONE;
   if (!guard->refused) return;
   lua_gc(L, LUA_GCCOLLECT);
   guard->refused = false;
   guard->sick = guard->used > guard->memory - guard->memory / 8;
-}
-
-/* ---------------------------------------------------------------- breaker */
-
-enum { KILLS = 5 };
-#define WINDOW_NS ((uint64_t)10 * 1000000000)
-
-bool tw_breaker_allows(tw_breaker *breaker, tw_error *error) {
-  if (!breaker->until || tw_clock_monotonic_ns() >= breaker->until) return true;
-  breaker->refused++;
-  tw_fail(error, TW_ELIMIT, "not run: it was stopped %u times and rests for a while",
-          breaker->kills);
-  return false;
-}
-
-void tw_breaker_note(tw_breaker *breaker, const tw_guard *guard, tw_error *error) {
-  uint64_t now = tw_clock_monotonic_ns();
-  if (!breaker->kills || (!breaker->until && now - breaker->since > WINDOW_NS)) {
-    breaker->kills = 0;
-    breaker->since = now;
-  }
-  if (++breaker->kills < KILLS) return;
-  breaker->until = now + guard->cool_down;
-  char message[sizeof error->message];
-  memcpy(message, error->message, sizeof message);
-  tw_fail(error, TW_ELIMIT, "%.300s; stopped %u times, so it is not run for %.3g s", message,
-          breaker->kills, (double)guard->cool_down / 1e9);
 }

@@ -1,9 +1,14 @@
-/// guard.h: the limits of a script's state: memory, and for each call from outside how many
-/// instructions and how much processor time.
+/// guard.h: the limits of a script's state: memory, and how many instructions and how much
+/// processor time for each event, or for a call from outside that no event has caused.
 ///
 /// A call that passes a limit is *killed*. The kill is sticky: until the call that came from
 /// outside returns, whatever the script still runs ends at its first instruction, and the
 /// functions that could swallow it (protect.h) raise it again.
+///
+/// All calls for one event share its limits. When one of them was killed, those that follow
+/// have a quarter of the limits between them, after the next kill a ninth, and so on: what is
+/// quick still runs, so that a slow processor does not send its event the wrong way, and an
+/// event never takes twice the limits.
 #ifndef TW_SCRIPT_GUARD_H
 #define TW_SCRIPT_GUARD_H
 
@@ -14,27 +19,36 @@
 
 #include "base/status.h"
 
-typedef enum tw_kill { TW_KILL_NONE, TW_KILL_INSTRUCTIONS, TW_KILL_TIME } tw_kill;
+typedef enum tw_kill {
+  TW_KILL_NONE,
+  TW_KILL_INSTRUCTIONS,
+  TW_KILL_TIME,
+  TW_KILL_SPENT ///< before it began: nothing was left of the event's limits
+} tw_kill;
 
 typedef struct tw_guard {
   size_t memory;         ///< bytes that the state may hold
-  uint64_t instructions; ///< of one call
-  uint64_t time;         ///< of one call, in nanoseconds of its thread's processor time
+  uint64_t instructions; ///< of one event
+  uint64_t time;         ///< of one event, in nanoseconds of its thread's processor time
   uint64_t cool_down;    ///< of a function that is killed again and again, in nanoseconds
   bool always;           ///< count from the first instruction on
 
   size_t used;  ///< bytes that Lua holds
   bool refused; ///< memory was refused since the call began
-  bool sick;    ///< it stays over the limit with all garbage collected
+  bool sick;    ///< it stays near the limit with all garbage collected
 
   atomic_uint depth;           ///< calls from outside that are under way, nested
-  atomic_uint turn;            ///< of the outermost one
+  atomic_uint turn;            ///< of the outermost one, or of the event
   atomic_uint overdue;         ///< the turn that the watchdog wants to be counted
   lua_State *volatile running; ///< the coroutine that runs
   volatile sig_atomic_t armed; ///< the call is being counted
   volatile sig_atomic_t late;  ///< its time is over: a loop in C looks here
-  uint64_t start;              ///< of counting
+  uint64_t start;              ///< of counting, less what was spent before
   uint64_t counted;            ///< instructions so far
+  uint64_t spent;              ///< time of earlier calls for this event that were counted
+  bool in_event;               ///< between tw_guard_begin_event and _end_event
+  bool eager;                  ///< the next call is counted from its beginning
+  unsigned kills;              ///< of this event, or call
   unsigned scale;              ///< of the limits: more while the script loads
   tw_kill killed;
   char where[96]; ///< "file:line: " of the kill
@@ -63,6 +77,22 @@ void tw_guard_begin(tw_guard *guard);
 void tw_guard_settle(tw_guard *guard, lua_State *L);
 tw_guard **tw_guard_current(void);
 
+static inline void tw_guard_turn(tw_guard *guard) {
+  unsigned turn = atomic_load_explicit(&guard->turn, memory_order_relaxed);
+  atomic_store_explicit(&guard->turn, turn + 1, memory_order_relaxed);
+}
+
+/// Calls from outside are for one event, until its end. Not inside of a call or an event.
+static inline void tw_guard_begin_event(tw_guard *guard) {
+  tw_guard_turn(guard);
+  guard->in_event = true;
+}
+void tw_guard_settle_event(tw_guard *guard);
+static inline void tw_guard_end_event(tw_guard *guard) {
+  guard->in_event = false;
+  if (guard->eager) tw_guard_settle_event(guard);
+}
+
 /// A call from outside on `L` begins. NULL guards nothing.
 static inline void tw_guard_enter(tw_guard *guard, lua_State *L) {
   if (!guard) return;
@@ -72,14 +102,13 @@ static inline void tw_guard_enter(tw_guard *guard, lua_State *L) {
     return;
   }
   guard->running = L;
-  unsigned turn = atomic_load_explicit(&guard->turn, memory_order_relaxed);
-  atomic_store_explicit(&guard->turn, turn + 1, memory_order_relaxed);
+  if (!guard->in_event) tw_guard_turn(guard);
   tw_guard **current = tw_guard_current();
   guard->outer = *current;
   *current = guard;
   atomic_signal_fence(memory_order_seq_cst);
   atomic_store_explicit(&guard->depth, 1, memory_order_relaxed);
-  if (guard->always || !pthread_equal(guard->thread, pthread_self()) ||
+  if (guard->eager || !pthread_equal(guard->thread, pthread_self()) ||
       !atomic_load_explicit(&tw_watchdog_awake, memory_order_relaxed))
     tw_guard_begin(guard);
 }
@@ -97,6 +126,10 @@ static inline void tw_guard_leave(tw_guard *guard, lua_State *L) {
 
 static inline bool tw_guard_is_killed(const tw_guard *guard) {
   return guard && guard->killed != TW_KILL_NONE;
+}
+/// The same, by its own doing: it was not left too little.
+static inline bool tw_guard_is_stopped(const tw_guard *guard) {
+  return tw_guard_is_killed(guard) && guard->killed != TW_KILL_SPENT && !guard->kills;
 }
 /// Fills in why the call was killed.
 tw_status tw_guard_tell(const tw_guard *guard, tw_error *error);
@@ -118,24 +151,5 @@ void tw_guard_check(tw_guard *guard, lua_State *L);
 lua_State *tw_guard_switch(tw_guard *guard, lua_State *to);
 /// Back from it.
 void tw_guard_switch_back(tw_guard *guard, lua_State *to);
-
-/* ---------------------------------------------------------------- breaker */
-
-/// Keeps a function from running that is killed again and again.
-typedef struct tw_breaker {
-  uint64_t since;   ///< when the first of `kills` was
-  uint64_t until;   ///< not to be run before; 0: closed
-  unsigned kills;   ///< within the window
-  uint64_t refused; ///< calls since it opened
-} tw_breaker;
-
-/// @return whether the function may run; TW_ELIMIT in `error` otherwise
-bool tw_breaker_allows(tw_breaker *breaker, tw_error *error);
-/// Notes a call that was killed: `error`, which is told, says when the breaker opens.
-void tw_breaker_note(tw_breaker *breaker, const tw_guard *guard, tw_error *error);
-/// Notes a call that was not.
-static inline void tw_breaker_pass(tw_breaker *breaker) {
-  if (breaker->until) *breaker = (tw_breaker){0};
-}
 
 #endif

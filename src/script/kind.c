@@ -17,15 +17,28 @@ static tw_status make_backend(const tw_gate *gate, const char *kind, const char 
   return tw_backend_new_kind("memory", NULL, 0, out, error);
 }
 
+/* What a constructor is called with: a name, and options as a table. */
+typedef struct declared {
+  tw_lua *lua;
+  const char *name;
+  tw_handle *handle; /* new, on top of the stack */
+  const char *options;
+  size_t len;
+} declared;
+
+/* @param what  whose options they are; NULL: the name's */
+static declared declare(lua_State *L, tw_class class, const char *what) {
+  declared it = {.lua = tw_lua_self(L), .name = luaL_checkstring(L, 1)};
+  it.handle = tw_handle_new(L, it.lua, class);
+  it.options = tw_lua_check_json(L, it.lua, 2, what ? what : it.name, &it.len);
+  return it;
+}
+
 /* backend(kind, options) */
 static int new_backend(lua_State *L) {
-  tw_lua *lua = tw_lua_self(L);
-  const char *kind = luaL_checkstring(L, 1);
-  tw_handle *handle = tw_handle_new(L, lua, TW_CLASS_BACKEND);
+  declared it = declare(L, TW_CLASS_BACKEND, NULL);
   tw_error error = {0};
-  size_t len;
-  const char *options = tw_lua_check_json(L, lua, 2, kind, &len);
-  if (make_backend(lua->gate, kind, options, len, &handle->backend, &error))
+  if (make_backend(it.lua->gate, it.name, it.options, it.len, &it.handle->backend, &error))
     return tw_lua_misuse(L, "%s", error.message);
   return 1;
 }
@@ -78,15 +91,13 @@ static const tw_offer *push_offers(lua_State *L, tw_lua *lua, int index) {
 /* engine(script, options, backends it may name) -> a backend that sends into it, or nil,
    message, code */
 static int new_engine(lua_State *L) {
-  tw_lua *lua = tw_lua_self(L);
-  const char *script = luaL_checkstring(L, 1);
   luaL_checktype(L, 3, LUA_TTABLE);
-  const tw_engine_ops ops = {.offers = push_offers(L, lua, 3)};
-  tw_handle *handle = tw_handle_new(L, lua, TW_CLASS_BACKEND);
+  const tw_engine_ops ops = {.offers = push_offers(L, tw_lua_self(L), 3)};
+  declared it = declare(L, TW_CLASS_BACKEND, "tracker");
+  tw_handle *handle = it.handle;
   tw_error error = {0};
-  size_t len;
-  const char *options = tw_lua_check_json(L, lua, 2, "tracker", &len);
-  tw_status status = tw_engine_new(script, options, len, &ops, NULL, &handle->engine, &error);
+  tw_status status =
+      tw_engine_new(it.name, it.options, it.len, &ops, NULL, &handle->engine, &error);
   if (status == TW_OK) status = tw_engine_backend(handle->engine, &handle->backend, &error);
   if (status == TW_OK) return 1;
   tw_engine_unref(handle->engine);
@@ -114,13 +125,9 @@ static int rehearsal(lua_State *L) {
 
 /* processor(kind, options) -> processor, or nil, message, code */
 static int new_processor(lua_State *L) {
-  tw_lua *lua = tw_lua_self(L);
-  const char *kind = luaL_checkstring(L, 1);
-  tw_handle *handle = tw_handle_new(L, lua, TW_CLASS_PROCESSOR);
+  declared it = declare(L, TW_CLASS_PROCESSOR, NULL);
   tw_error error = {0};
-  size_t len;
-  const char *options = tw_lua_check_json(L, lua, 2, kind, &len);
-  if (tw_processor_new_kind(kind, options, len, &handle->processor, &error))
+  if (tw_processor_new_kind(it.name, it.options, it.len, &it.handle->processor, &error))
     return tw_lua_fail(L, &error);
   return 1;
 }

@@ -9,6 +9,9 @@ typedef struct watcher {
   tw_callback failed, dead; /* one reference to the gate; key 0: none */
 } watcher;
 
+static const tw_role failed_role = {"on_failure", "failures go to standard error"};
+static const tw_role dead_role = {"on_dead", "dead letters are told on standard error"};
+
 typedef struct telling {
   const tw_callback *callback;
   const tw_failure *failure;
@@ -57,10 +60,16 @@ static void tell_stderr(const tw_failure *failure, const tw_error *why) {
   fprintf(stderr, " (the observer could not be told: %s)\n", why->message);
 }
 
-static void tell(const watcher *self, const tw_callback *callback, const tw_failure *failure) {
-  tw_gate *gate = self->failed.gate;
+static lua_State *enter(tw_callback *callback, tw_error *error) {
+  tw_breaker *breaker = &callback->breaker;
+  if (breaker->until && !tw_breaker_allows(breaker, callback->gate, error)) return NULL;
+  return tw_gate_enter(callback->gate, error);
+}
+
+static void tell(tw_callback *callback, const tw_failure *failure) {
+  tw_gate *gate = callback->gate;
   tw_error error = {0};
-  lua_State *L = tw_gate_enter(gate, &error);
+  lua_State *L = enter(callback, &error);
   if (!L) {
     tell_stderr(failure, &error);
     return;
@@ -70,18 +79,20 @@ static void tell(const watcher *self, const tw_callback *callback, const tw_fail
   int top = lua_gettop(L);
   if (tw_gate_run(gate, L, call_with_failure, &told, 0, &error) == TW_RAISED)
     tell_stderr(failure, &error);
+  bool stopped = gate->stopped;
   lua_settop(L, top);
   if (told.serial) tw_view_unbind(gate->lua, told.serial);
+  tw_callback_settle(callback, &callback->breaker, NULL, stopped);
 }
 
 static void failed(void *self, const tw_failure *failure) {
-  const watcher *watching = self;
-  tell(watching, &watching->failed, failure);
+  watcher *watching = self;
+  tell(&watching->failed, failure);
 }
 
 static void dead(void *self, const tw_failure *failure) {
-  const watcher *watching = self;
-  tell(watching, &watching->dead, failure);
+  watcher *watching = self;
+  tell(&watching->dead, failure);
 }
 
 static lua_Integer hold(lua_State *L, tw_lua *lua, int index, int holds) {
@@ -92,8 +103,8 @@ static lua_Integer hold(lua_State *L, tw_lua *lua, int index, int holds) {
 tw_status tw_lua_observer_set(lua_State *L, tw_lua *lua, int on_failure, int on_dead, int holds,
                               tw_router *router, tw_error *error) {
   lua_Integer dead_key = hold(L, lua, on_dead, holds);
-  watcher *self = tw_callback_new(L, lua, on_failure, holds, sizeof *self);
-  self->dead = (tw_callback){.gate = self->failed.gate, .key = dead_key};
+  watcher *self = tw_callback_new(L, lua, on_failure, holds, &failed_role, sizeof *self);
+  self->dead = (tw_callback){.gate = self->failed.gate, .key = dead_key, .role = &dead_role};
   tw_observer ops = {lua_isnoneornil(L, on_failure) ? NULL : failed, dead_key ? dead : NULL,
                      tw_callback_free};
   return tw_router_set_observer(router, &ops, self, error);

@@ -4,6 +4,7 @@
 /// while the path functions of the event layer run. Those raise no Lua error.
 #include "script/bindings.h"
 #include "script/path_inside.h"
+#include "script/room.h"
 #include "script/view_inside.h"
 
 typedef struct tw_lua_path {
@@ -57,6 +58,7 @@ const tw_path *tw_lua_check_path(lua_State *L, const tw_lua *lua, int index) {
 tw_event *tw_lua_check_view(lua_State *L, tw_lua *lua, tw_ref *from) {
   tw_event *event = tw_view_get(L, lua, 2, from);
   if (!event) return luaL_typeerror(L, 2, "event view"), NULL;
+  tw_room_check_view(L, lua, 2, event);
   return event;
 }
 
@@ -149,6 +151,7 @@ static void assign_place(lua_State *L, tw_lua *lua, int index, tw_event *event,
                          const tw_place *place) {
   tw_error error;
   tw_status status;
+  tw_room_check(L, lua, event);
   if (lua_isnil(L, index)) {
     status = tw_place_delete(event, place, &error);
   } else {

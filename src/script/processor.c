@@ -3,6 +3,7 @@
 #include "script/processor.h"
 
 #include "script/message.h"
+#include "script/room.h"
 #include "script/value.h"
 #include "script/view.h"
 
@@ -31,6 +32,7 @@ static tw_verdict replace(lua_State *L, result *to, int index) {
   tw_ref ref;
   if (tw_view_get(L, to->lua, index, &ref) == to->event && ref == to->event->root)
     return TW_PASS;
+  tw_room_check(L, to->lua, to->event);
   tw_buffer *text = tw_lua_scratch(L, to->lua);
   if (tw_value_write(L, to->lua, index, "", text, to->error)) return TW_FAIL;
   if (tw_event_replace(to->event, text->data, text->len, to->error)) return TW_FAIL;
@@ -68,9 +70,8 @@ static tw_status add(lua_State *L, result *to, int index) {
 
 static tw_verdict split(lua_State *L, result *to, int index) {
   lua_Integer count = luaL_len(L, index);
-  tw_guard *guard = to->lua->guard;
-  size_t bytes = 0;
   for (lua_Integer i = 1; i <= count; i++) {
+    tw_room_check(L, to->lua, to->event);
     lua_geti(L, index, i);
     int element = lua_gettop(L);
     if (!is_value(L, to->lua, element)) return refuse(L, to, element, "an element of its list");
@@ -79,12 +80,7 @@ static tw_verdict split(lua_State *L, result *to, int index) {
     if (status && !to->error->code) tw_fail(to->error, status, "out of memory");
     if (status) return TW_FAIL;
     lua_pop(L, 1);
-    bytes += to->lua->scratch.len;
-    tw_guard_step(guard, L, 100);
-    if (guard && bytes > guard->memory) {
-      tw_fail(to->error, TW_ELIMIT, "its list of events is longer than its memory allows");
-      return TW_FAIL;
-    }
+    tw_guard_step(to->lua->guard, L, 100);
   }
   return TW_SPLIT;
 }
@@ -111,8 +107,9 @@ static tw_verdict take(tw_event_call *call, tw_event *event, tw_split *split_to,
   lua_pushcfunction(L, take_result);
   lua_pushvalue(L, -3);
   lua_pushlightuserdata(L, &taken);
-  if (tw_gate_pcall(gate, L, 2, 0, error) != TW_RETURNED) return TW_FAIL;
-  return taken.verdict;
+  tw_outcome outcome = tw_gate_pcall(gate, L, 2, 0, error);
+  call->stopped |= gate->stopped;
+  return outcome == TW_RETURNED ? taken.verdict : TW_FAIL;
 }
 
 static tw_verdict process(void *self, tw_event *event, tw_split *split_to, tw_error *error) {
@@ -135,6 +132,7 @@ tw_status tw_lua_processor_new(lua_State *L, tw_lua *lua, int index, int holds,
                                const char *name, tw_on_error on_error, tw_processor **out,
                                tw_error *error) {
   static const tw_processor_ops ops = {process, tw_callback_free};
-  tw_callback *self = tw_callback_new(L, lua, index, holds, sizeof *self);
+  static const tw_role role = {"a processor", "its on_error decides about each event"};
+  tw_callback *self = tw_callback_new(L, lua, index, holds, &role, sizeof *self);
   return tw_processor_new(name, &ops, self, on_error, out, error);
 }

@@ -6,6 +6,7 @@
 /// before the first edit. With `**` one may lie inside another: when the outer one has been
 /// replaced, the edit of the inner one goes to a value that nobody sees any more.
 #include "script/path_inside.h"
+#include "script/room.h"
 #include "script/view_inside.h"
 
 /* -------------------------------------------------------------- arguments */
@@ -132,6 +133,7 @@ static int path_rewrite(lua_State *L) {
   for (size_t i = 0; i < found.count; i++) {
     if (!tw_place_stands(event, &found.places[i])) continue;
     event = push_replacement(L, lua, event, &found.places[i]);
+    tw_room_check(L, lua, event);
     changed += apply(L, event, &found.places[i]);
     lua_settop(L, 3);
   }
@@ -193,6 +195,7 @@ static int path_decode(lua_State *L) {
   lua_Integer decoded = 0, invalid = 0;
   for (size_t i = 0; i < found.count; i++) {
     if (!tw_place_stands(event, &found.places[i])) continue;
+    tw_room_check(L, lua, event);
     tw_status status = decode(event, &found.places[i], &error);
     if (status == TW_ENOMEM) return tw_lua_path_raise(L, error.message);
     if (status == TW_OK) decoded++;

@@ -56,6 +56,7 @@ static tw_status route(void *self, tw_event *event, tw_targets *targets, tw_erro
 tw_status tw_lua_route_set(lua_State *L, tw_lua *lua, int index, int holds, tw_router *router,
                            tw_error *error) {
   static const tw_route_ops ops = {route, tw_callback_free};
-  tw_callback *self = tw_callback_new(L, lua, index, holds, sizeof *self);
+  static const tw_role role = {"a route", "each event goes to every backend of its router"};
+  tw_callback *self = tw_callback_new(L, lua, index, holds, &role, sizeof *self);
   return tw_router_set_route(router, &ops, self, error);
 }

@@ -23,7 +23,8 @@ struct tw_script {
   tw_router *router; /* borrowed from the Lua object, which the registry holds */
   int object;        /* registry reference of that */
   tw_script_setup setup;
-  tw_share share; /* of the pool */
+  tw_share share;            /* of the pool */
+  uint64_t received, failed; /* by scripts before that it follows */
 };
 
 /* ---------------------------------------------------------------- prepare */
@@ -227,6 +228,31 @@ tw_status tw_script_load_with(const char *path, const tw_script_options *options
   const tw_script_setup alone = {.options = options};
   return tw_script_load_as(path, &alone, out, error);
 }
+
+/* ------------------------------------------------------------------- tally */
+
+static void add_failures(void *self, const char *path, tw_backend *backend, tw_router *child) {
+  uint64_t *failed = self;
+  tw_router_stats stats;
+  (void)path, (void)backend;
+  if (!child) return;
+  tw_router_get_stats(child, &stats);
+  *failed += stats.failed;
+}
+
+void tw_script_tally(const tw_script *script, uint64_t *received, uint64_t *failed) {
+  tw_router_stats stats;
+  tw_router_get_stats(script->router, &stats);
+  *received = script->received + stats.received;
+  *failed = script->failed + stats.failed;
+  tw_router_visit(script->router, add_failures, failed);
+}
+
+void tw_script_follow(tw_script *script, const tw_script *before) {
+  tw_script_tally(before, &script->received, &script->failed);
+}
+
+const tw_script_setup *tw_script_get_setup(const tw_script *script) { return &script->setup; }
 
 bool tw_script_is_sick(const tw_script *script) { return script->guard.sick; }
 

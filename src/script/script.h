@@ -10,16 +10,16 @@ typedef struct tw_script tw_script;
 
 /// What a script may do and use. Zero means the default.
 ///
-/// A call is one of a function of the script's, from outside: a processor with one event, a
-/// route, a method of a backend. Loading the script counts as one call with ten times the
-/// limits.
+/// Instructions and time are those of all processors, routes and backends of the script for one
+/// event that tw_script_deliver sends; and of each call without an event, such as a timer's or
+/// a flush. Loading the script counts as one call with ten times the limits.
 typedef struct tw_script_options {
   const char *const *grants; ///< of "io", "os", "debug", "package", "bytecode", "lpeg";
                              ///< NULL-terminated; NULL: none
   const char *package_path;  ///< where `require` looks, too: templates, as Lua's own
   size_t memory;             ///< bytes of its Lua state: 64 MiB
-  uint64_t instructions;     ///< of a call: 10 million
-  double seconds;            ///< of processor time of a call: 1
+  uint64_t instructions;     ///< for an event: 10 million
+  double seconds;            ///< of processor time for an event: 1
   double cool_down;          ///< seconds that a function rests after five kills: 10
 } tw_script_options;
 
@@ -71,6 +71,12 @@ void tw_script_release(tw_script *script);
 /// Whether its state holds nearly all memory that it may, with all garbage collected: it must
 /// be made anew from the same source.
 bool tw_script_is_sick(const tw_script *script);
+/// What it was loaded as; `options` is NULL. Borrowed: lives as long as the script.
+const tw_script_setup *tw_script_get_setup(const tw_script *script);
+/// Has its tally go on from that of the script whose place it takes.
+void tw_script_follow(tw_script *script, const tw_script *before);
+/// Counts the events that came to the router, and the failures in its tree.
+void tw_script_tally(const tw_script *script, uint64_t *received, uint64_t *failed);
 /// The router it returned. Borrowed: lives as long as the script.
 tw_router *tw_script_router(tw_script *script);
 /// tw_router_close of its router, from any thread while nobody sends. NULL is allowed.

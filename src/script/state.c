@@ -47,10 +47,11 @@ static void make_marks(lua_State *L, tw_lua *lua) {
   tw_view_setup(L, lua);
   tw_lua_new_mark(L, lua, TW_MARK_ARRAY, "tidewire.array");
   tw_lua_new_mark(L, lua, TW_MARK_SPLIT, "tidewire.split");
+  tw_lua_new_mark(L, lua, TW_MARK_BREAKER, "breaker");
   tw_lua_new_mark(L, lua, TW_MARK_DROP, "tidewire.drop");
   lua_pushcfunction(L, drop_tostring);
   lua_setfield(L, -2, "__tostring");
-  lua_pop(L, 3);
+  lua_pop(L, 4);
 }
 
 tw_lua *tw_lua_new(lua_State *L, bool light) {

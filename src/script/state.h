@@ -22,13 +22,14 @@ typedef struct tw_binding {
 
 /// The metatables by which values of ours are known.
 typedef enum tw_mark {
-  TW_MARK_VIEW,  ///< of views that are full userdata
-  TW_MARK_OWNED, ///< of the boxes that own an event
-  TW_MARK_ARRAY, ///< of tables made with tidewire.array
-  TW_MARK_SPLIT, ///< of lists made with tidewire.split
-  TW_MARK_DROP,  ///< of the value that tidewire.drop raises
-  TW_MARK_PATH,  ///< of tidewire.path objects
-  TW_MARK_REGEX, ///< of tidewire.regex objects
+  TW_MARK_VIEW,    ///< of views that are full userdata
+  TW_MARK_OWNED,   ///< of the boxes that own an event
+  TW_MARK_ARRAY,   ///< of tables made with tidewire.array
+  TW_MARK_SPLIT,   ///< of lists made with tidewire.split
+  TW_MARK_DROP,    ///< of the value that tidewire.drop raises
+  TW_MARK_PATH,    ///< of tidewire.path objects
+  TW_MARK_REGEX,   ///< of tidewire.regex objects
+  TW_MARK_BREAKER, ///< of the breakers of timers
   TW_MARKS
 } tw_mark;
 

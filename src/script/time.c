@@ -5,6 +5,7 @@
 #include "script/time.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/status.h"
 #include "core/inspect.h"
@@ -108,8 +109,28 @@ static int set_due(lua_State *L) {
   return 0;
 }
 
+/* breaker() -> one that is closed, for C alone */
+static int new_breaker(lua_State *L) {
+  memset(lua_newuserdatauv(L, sizeof(tw_breaker), 0), 0, sizeof(tw_breaker));
+  tw_lua_push_mark(L, tw_lua_self(L), TW_MARK_BREAKER);
+  lua_setmetatable(L, -2);
+  return 1;
+}
+
+/* rest(breaker) -> microseconds until its function may run */
+static int rest(lua_State *L) {
+  tw_lua *lua = tw_lua_self(L);
+  bool is_breaker = lua_isuserdata(L, 1) && tw_lua_has_mark(L, lua, 1, TW_MARK_BREAKER);
+  luaL_argexpected(L, is_breaker, 1, "breaker");
+  lua_pushinteger(L, tw_breaker_rest(lua_touserdata(L, 1), lua->gate));
+  return 1;
+}
+
+/* C trusts the library's hooks: a script cannot put others in their place. */
 static int set_hooks(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
+  if (lua->guard && lua->hooks != LUA_NOREF)
+    return luaL_error(L, "set_hooks: these are the library's own");
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
   lua->hooks = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -131,25 +152,38 @@ static void failed(ticking *tick, const char *name, const tw_error *error) {
   }
 }
 
-/* Leaves the next timer and its name. @return false when there is none */
+/* Leaves the next timer, its name and its breaker. @return false when there is none */
 static bool pop(ticking *tick, lua_State *L, int64_t at, bool first) {
   tw_error error = {0};
   tw_gate_push_handler(L, tick->gate);
   push_hook(L, tick->gate->lua, TW_HOOK_POP);
   lua_pushinteger(L, at);
   lua_pushboolean(L, first);
-  if (tw_gate_pcall(tick->gate, L, 2, 2, &error) == TW_RETURNED) return !lua_isnil(L, -2);
+  if (tw_gate_pcall(tick->gate, L, 2, 3, &error) == TW_RETURNED) return !lua_isnil(L, -3);
   failed(tick, NULL, &error);
   return false;
 }
 
-/* The timer and its name are on top; the name is good until they are taken off. */
+/* The breaker of a timer is of its name, so of the place where its function stands: a chain
+   of timers that make each other has one. */
+static void settle(const ticking *tick, tw_breaker *breaker, const char *name) {
+  static const tw_role role = {"a timer",
+                               "its calls are left out, or put off when it runs once"};
+  if (tick->gate->stopped) tw_breaker_note(breaker, tick->gate, &role, name);
+  else if (breaker->until) tw_breaker_close(breaker, tick->gate, &role, name);
+}
+
+/* The timer, its name and its breaker are on top; all are good until they are taken off. */
 static void call(ticking *tick, lua_State *L) {
   tw_error error = {0};
-  const char *name = lua_tostring(L, -1);
+  tw_breaker *breaker = lua_touserdata(L, -1);
+  const char *name = lua_tostring(L, -2);
+  if (breaker->until && !tw_breaker_allows(breaker, tick->gate, &error)) return;
   tw_gate_push_handler(L, tick->gate);
-  lua_pushvalue(L, -3);
-  switch (tw_gate_pcall(tick->gate, L, 0, 0, &error)) {
+  lua_pushvalue(L, -4);
+  tw_outcome outcome = tw_gate_pcall(tick->gate, L, 0, 0, &error);
+  settle(tick, breaker, name);
+  switch (outcome) {
     case TW_RETURNED: return;
     case TW_DROPPED:
       tw_fail(&error, TW_ESCRIPT, "tidewire.drop() outside of a processor");
@@ -270,6 +304,8 @@ void tw_open_time(lua_State *L, tw_lua *lua) {
                                        {"set_due", set_due},
                                        {"set_hooks", set_hooks},
                                        {"run_timers", run_timers},
+                                       {"breaker", new_breaker},
+                                       {"rest", rest},
                                        {"tick", tick},
                                        {"report", report},
                                        {"write_json", write_json},

@@ -13,7 +13,7 @@
 
 /// The functions that the Lua library gives to C, in the list `hooks`.
 typedef enum tw_hook {
-  TW_HOOK_POP = 1, ///< pop(now, first) -> the next timer that is due and its name, or nothing
+  TW_HOOK_POP = 1, ///< pop(now, first) -> the next timer that is due, its name and its breaker
   TW_HOOK_SHIFT,   ///< shift(by): the clock was changed
   TW_HOOK_FINISH,  ///< finish(reason): the last call
   TW_HOOK_EXPORT,  ///< export() -> JSON text

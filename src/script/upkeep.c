@@ -1,12 +1,44 @@
-/* upkeep.c: what a host does for a loaded script between events.
+/* upkeep.c: what a host does with a loaded script.
 
    What a script holds back and keeps is known to the Lua library alone. It gave C a hook for
    each question (time.h), and has C know when its next timer is due: so a script without
    timers costs one comparison, and no call into Lua. */
 #include "script/upkeep.h"
 
+#include "core/inspect.h"
 #include "script/gate.h"
 #include "script/time.h"
+
+/* An event that the script's own backend sends back in is part of the one that is under way. */
+tw_status tw_script_deliver(tw_script *script, const tw_event *event, unsigned flags,
+                            uint64_t *reached, tw_error *error) {
+  tw_router *router = tw_script_router(script);
+  tw_guard *guard = tw_script_gate(script)->lua->guard;
+  bool outermost =
+      !guard->in_event && !atomic_load_explicit(&guard->depth, memory_order_relaxed);
+  if (outermost) tw_guard_begin_event(guard);
+  tw_status status = tw_router_deliver(router, event, flags, reached, error);
+  if (outermost) tw_guard_end_event(guard);
+  return status;
+}
+
+/* In protected mode, as a state that is full may raise anything. */
+static int collect(lua_State *L) {
+  lua_gc(L, LUA_GCCOLLECT);
+  return 0;
+}
+
+tw_script_memory tw_script_collect(tw_script *script) {
+  tw_gate *gate = tw_script_gate(script);
+  const tw_guard *guard = gate->lua->guard;
+  tw_gate_call(gate, collect, NULL, NULL);
+  return (tw_script_memory){guard->used, guard->memory};
+}
+
+void tw_script_lend_memory(tw_script *script) {
+  tw_guard *guard = tw_script_gate(script)->lua->guard;
+  guard->memory = guard->memory < SIZE_MAX / 4 ? guard->memory * 4 : SIZE_MAX;
+}
 
 typedef struct setting {
   tw_lua *lua;
@@ -45,7 +77,12 @@ tw_status tw_script_finish(tw_script *script, bool replaced, tw_error *error) {
 }
 
 tw_status tw_script_export_state(tw_script *script, tw_buffer *out, tw_error *error) {
-  return tw_hook_call(tw_script_gate(script), TW_HOOK_EXPORT, NULL, 0, out, error);
+  tw_guard *guard = tw_script_gate(script)->lua->guard;
+  size_t memory = guard->memory;
+  if (guard->sick) tw_script_lend_memory(script); /* or it could never be replaced */
+  tw_status status = tw_hook_call(tw_script_gate(script), TW_HOOK_EXPORT, NULL, 0, out, error);
+  guard->memory = memory;
+  return status;
 }
 
 tw_status tw_script_import_state(tw_script *script, const char *json, size_t len,

@@ -1,4 +1,5 @@
-/// upkeep.h: what a host does for a loaded script between events: time, timers, state.
+/// upkeep.h: what a host does with a loaded script: events, and between them time, timers,
+/// state.
 ///
 /// All of it belongs to the thread that uses the script.
 #ifndef TW_SCRIPT_UPKEEP_H
@@ -7,6 +8,20 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "script/script.h"
+
+/// tw_router_deliver to its router. All that the script does for the event shares the limits.
+tw_status tw_script_deliver(tw_script *script, const tw_event *event, unsigned flags,
+                            uint64_t *reached, tw_error *error);
+
+/// What the Lua state of a script holds, and may hold.
+typedef struct tw_script_memory {
+  size_t used, most;
+} tw_script_memory;
+/// Collects all garbage first.
+tw_script_memory tw_script_collect(tw_script *script);
+/// Lets a sick script, which will soon be freed, have four times as much: to write its state
+/// wants memory.
+void tw_script_lend_memory(tw_script *script);
 
 /// Has the script live by another clock than the system's: `tidewire.now`, timers, the time
 /// of what it emits. @param clock  copied; NULL is the system's

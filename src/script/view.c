@@ -4,7 +4,7 @@
 /// Serials only grow, through bound and owned events alike. A bound event stands in the
 /// table at its serial modulo TW_MAX_BOUND; a serial whose place is taken is skipped, so
 /// that events which end in any order find room while there is some.
-#include "script/view_inside.h"
+#include "script/room.h"
 
 uint64_t tw_view_bind(tw_lua *lua, tw_event *event) {
   for (unsigned tries = 0; tries < TW_MAX_BOUND; tries++) {
@@ -81,6 +81,7 @@ static void close_owned(tw_owner *owner) {
   tw_owned *owned = (tw_owned *)owner;
   if (owned->open) tw_event_end(&owned->event);
   owned->open = false;
+  tw_room_refund(owned);
   tw_store_fini(&owned->store);
 }
 
@@ -95,6 +96,7 @@ static tw_owned *push_box(lua_State *L, tw_lua *lua) {
   memset(owned, 0, sizeof *owned);
   tw_lua_push_mark(L, lua, TW_MARK_OWNED);
   lua_setmetatable(L, -2);
+  owned->guard = lua->guard;
   tw_store_init(&owned->store, &lua->limits);
   tw_lua_own(L, lua, &owned->owner, close_owned);
   return owned;
@@ -110,6 +112,7 @@ static void tell_collector(lua_State *L, const tw_store *store) {
 /* Replaces the box on top by a view of its event's root. */
 static void view_box(lua_State *L, tw_lua *lua, tw_owned *owned) {
   owned->open = true;
+  tw_room_charge(L, owned);
   push_full(L, lua, ++lua->serial, owned->event.root, owned); /* box, view */
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, 1);

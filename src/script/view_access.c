@@ -5,6 +5,7 @@
 /// hottest path of all scripting: it makes no Lua value but its result.
 #include "script/gate.h"
 #include "script/guard.h"
+#include "script/room.h"
 #include "script/view_inside.h"
 
 /* ------------------------------------------------------------------------ reading */
@@ -178,10 +179,11 @@ static bool takes_elements(const tw_subject *at) {
   return tw_view_is_array(at->event, at->node) || !tw_event_count(at->event, at->node);
 }
 
-/* What was written before stays until the event ends, so that edits add up. */
-static void check_room(lua_State *L, const tw_lua *lua, const tw_subject *at) {
-  if (lua->guard && at->event->store->spent > lua->guard->memory)
-    tw_lua_raise(L, "not enough memory: the edits of this event hold all that a script may");
+/* What was written before stays until the event ends, so that edits add up. An event that is
+   not bound is one that Lua owns. */
+static inline void check_room(lua_State *L, const tw_lua *lua, const tw_subject *at) {
+  tw_room_check(L, lua, at->event);
+  if (tw_view_bound(lua, at->serial) != at->event) tw_room_check_view(L, lua, 1, at->event);
 }
 
 static inline int write_member(lua_State *L, tw_lua *lua, const tw_subject *at) {

@@ -7,9 +7,11 @@
 
 /// An event that Lua owns, a full userdata; the views of it hold it as their user value.
 typedef struct tw_owned {
-  tw_owner owner; ///< first
-  bool open;      ///< false before it is filled and after its __gc
-  bool is_event;  ///< false: any JSON value, which has no id
+  tw_owner owner;         ///< first
+  bool open;              ///< false before it is filled and after its __gc
+  bool is_event;          ///< false: any JSON value, which has no id
+  size_t charged;         ///< bytes of the store that count as the script's memory
+  struct tw_guard *guard; ///< whose memory that is; NULL: of no script
   tw_store store;
   tw_event event;
 } tw_owned;

@@ -62,7 +62,7 @@ function Backend:events() end
 ---@alias tidewire.AnyBackend tidewire.Backend|tidewire.Router|tidewire.LuaBackend
 
 ---@class tidewire.Failure
----@field where "processor"|"route"|"backend"|"timer"|"close"
+---@field where "processor"|"route"|"backend"|"timer"|"close"|"state"|"breaker"
 ---@field path string  of the router or backend in the tree
 ---@field name? string  of the processor, the timer or the function
 ---@field event? tidewire.View  valid during the call

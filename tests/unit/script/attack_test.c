@@ -23,8 +23,11 @@ static void write_script(const char *path, const char *name) {
   snprintf(text, sizeof text,
            HEAD
            "local attack = require '%s'\n"
+           "local type = type\n"
            "local function run(event)\n"
-           "  if event.name == 'attack' then attack(event) end\n"
+           "  if event.name ~= 'attack' then return end\n"
+           "  local result = attack(event)\n"
+           "  if type(result) == 'table' then return result end\n"
            "end\n"
            "return tw.router { processors = { { run, on_error = 'drop' } }, " OUT " }\n",
            name);
@@ -123,23 +126,10 @@ static void a_killed_coroutine_never_runs_again(void **state) {
   tw_script_free(script);
 }
 
-static void a_function_that_is_killed_again_and_again_rests(void **state) {
-  (void)state;
-  tw_script *script = load("loop");
-  for (int i = 0; i < 4; i++) send_named(script, "attack");
-  assert_null(strstr(seen.message, "not run for"));
-  send_named(script, "attack");
-  assert_non_null(strstr(seen.message, "so it is not run for 10 s"));
-  send_named(script, "plain");
-  assert_non_null(strstr(seen.message, "not run: it was stopped 5 times"));
-  tw_script_free(script);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_attack_ends_cleanly_and_the_script_routes_on),
       cmocka_unit_test(a_killed_coroutine_never_runs_again),
-      cmocka_unit_test(a_function_that_is_killed_again_and_again_rests),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

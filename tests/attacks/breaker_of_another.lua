@@ -1,0 +1,4 @@
+-- expect: breaker expected
+return function(event)
+  require("tidewire.core").rest(event)
+end
