@@ -7,15 +7,26 @@
 #include "app/progress.h"
 #include "engine/engine.h"
 
-/// Starts zeroed but for its references and the limits of the input.
 typedef struct tw_feed {
   tw_engine *engine; ///< borrowed
   tw_term *term;
   tw_progress *progress;
   tw_account *account;
-  tw_input input;
   bool input_failed; ///< an input could not be read
+
+  pthread_mutex_t mutex; ///< guards all below while workers fetch
+  pthread_cond_t over;   ///< a request is
+  tw_input input;
+  tw_status status; ///< of reading the input
+  tw_error error;
+  unsigned requests; ///< of workers, that are not over
 } tw_feed;
+
+/// @param intake  of the blocks; borrowed, as are the others
+void tw_feed_init(tw_feed *feed, tw_term *term, tw_progress *progress, tw_account *account,
+                  tw_intake *intake, size_t max_line);
+/// The engine is closed.
+void tw_feed_fini(tw_feed *feed);
 
 /// Has every line of a file, or of standard input for "-", processed.
 /// Ends early, at the end of a block, when a signal asks to finish. What was handed over may

@@ -1,5 +1,6 @@
-/// input.c: bytes in, whole lines out; what follows the last newline is copied to the next
-/// block.
+/// input.c: bytes in, whole lines out. What follows the last newline waits in `rest`, and is
+/// copied to the next block when that is read: by then another thread may be the one that does,
+/// and takes a block that its processor has in its cache.
 ///
 /// A block grows until it holds more than `max_line` bytes of one line; then the line is
 /// beyond the limit, all but its first TW_LINE_KEPT bytes are let go (`gone` counts them), and
@@ -47,6 +48,11 @@ void tw_input_close(tw_input *input) {
   input->fd = -1;
   tw_block_unref(input->block, 1);
   input->block = NULL;
+  tw_buffer_fini(&input->rest);
+}
+
+bool tw_input_has_more(const tw_input *input) {
+  return !input->ended || input->rest.len || (input->block && input->block->len);
 }
 
 /// Bytes that stay of a line beyond the limit.
@@ -57,16 +63,19 @@ static size_t kept(const tw_input *input) {
 
 /* --------------------------------------------------------------------- next */
 
-static tw_status new_block(tw_input *input, size_t cap, tw_block **out, tw_error *error) {
+static tw_status begin_block(tw_input *input, tw_error *error) {
   tw_block *block = tw_intake_take(input->intake);
-  *out = NULL;
-  if (!block || !tw_block_reserve(block, cap)) {
+  size_t rest = input->rest.len;
+  if (!block || !tw_block_reserve(block, rest + TW_INPUT_BLOCK)) {
     tw_block_unref(block, 1);
     return tw_no_memory(error);
   }
+  if (rest) memcpy(block->data, input->rest.data, rest);
+  block->len = rest;
   block->source = input->name;
   block->max_line = input->max_line;
-  *out = block;
+  input->rest.len = 0;
+  input->block = block;
   return TW_OK;
 }
 
@@ -80,13 +89,10 @@ static uint64_t count_newlines(const char *text, size_t len) {
 /// Hands out the first `len` bytes; the next line begins at `next`.
 static tw_status hand_out(tw_input *input, size_t len, size_t next, tw_block **out,
                           tw_error *error) {
-  tw_block *block = input->block, *fresh;
-  size_t rest = block->len - next;
-  tw_status status =
-      new_block(input, rest > TW_INPUT_BLOCK ? rest : TW_INPUT_BLOCK, &fresh, error);
-  if (status) return status;
-  memcpy(fresh->data, block->data + next, rest);
-  fresh->len = rest;
+  tw_block *block = input->block;
+  input->rest.len = 0;
+  if (!tw_buffer_append(&input->rest, block->data + next, block->len - next))
+    return tw_no_memory(error);
   block->len = len;
   block->line = input->line;
   block->offset = input->offset;
@@ -95,7 +101,7 @@ static tw_status hand_out(tw_input *input, size_t len, size_t next, tw_block **o
   input->offset += input->gone + next;
   input->gone = 0;
   input->scan = 0;
-  input->block = fresh;
+  input->block = NULL;
   *out = block;
   return TW_OK;
 }
@@ -112,9 +118,11 @@ static tw_status end_long(tw_input *input, const char *newline, tw_block **out,
 }
 
 tw_status tw_input_next(tw_input *input, tw_block **out, tw_error *error) {
-  tw_block *block = input->block;
   *out = NULL;
-  if (!block) return TW_OK;
+  bool is_last = !input->block && input->ended && input->rest.len;
+  tw_status status = is_last ? begin_block(input, error) : TW_OK;
+  tw_block *block = input->block;
+  if (!block) return status;
   const char *from = block->data + input->scan, *newline;
   size_t fresh = block->len - input->scan;
   if (input->gone) {
@@ -148,7 +156,7 @@ static void settle(tw_input *input) {
 }
 
 static tw_status make_room(tw_input *input, tw_error *error) {
-  if (!input->block) return new_block(input, TW_INPUT_BLOCK, &input->block, error);
+  if (!input->block) return begin_block(input, error);
   settle(input);
   tw_block *block = input->block;
   if (block->len < block->cap || tw_block_reserve(block, block->cap * 2)) return TW_OK;

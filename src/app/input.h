@@ -5,10 +5,11 @@
 #ifndef TW_APP_INPUT_H
 #define TW_APP_INPUT_H
 
+#include "base/buffer.h"
 #include "core/block.h"
 
 /// Bytes read at once, and the size of a block while no line needs more.
-#define TW_INPUT_BLOCK ((size_t)256 << 10)
+#define TW_INPUT_BLOCK ((size_t)128 << 10)
 
 /// Starts zeroed but for `max_line` and `intake`.
 typedef struct tw_input {
@@ -18,7 +19,8 @@ typedef struct tw_input {
   int fd;
   bool ended;      ///< the end was read
   bool waits;      ///< not a regular file: reading may have to wait
-  tw_block *block; ///< being filled; owned
+  tw_block *block; ///< being filled, owned; NULL: what is to come begins with `rest`
+  tw_buffer rest;  ///< read, behind the last line that was handed out
   size_t scan;     ///< up to here it has no newline
   uint64_t gone;   ///< bytes of the line at hand that were let go; it is beyond the limit
   uint64_t line;   ///< number of the block's first line
@@ -32,6 +34,8 @@ const char *tw_input_title(const char *name);
 tw_status tw_input_open(tw_input *input, const char *name, tw_error *error);
 /// Lets go of the file, and of what was read and not handed out.
 void tw_input_close(tw_input *input);
+/// @return whether something may be left to be read or handed out
+bool tw_input_has_more(const tw_input *input);
 
 /// @param[out] out  a block of whole lines, a reference of the caller's; NULL: what is in
 ///                  memory is used up: call tw_input_fill, unless it has ended

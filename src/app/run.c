@@ -245,11 +245,8 @@ static void set_up(tw_run *run) {
   tw_account_init(&run->account, run->term, run->options.rejects, run->options.dead);
   tw_steering_init(&run->steering, &run->options, &run->account);
   tw_intake_init(&run->intake, &tw_account_intake, &run->account);
-  run->feed =
-      (tw_feed){.term = run->term,
-                .progress = &run->progress,
-                .account = &run->account,
-                .input = {.max_line = run->options.limits.max_size, .intake = &run->intake}};
+  tw_feed_init(&run->feed, run->term, &run->progress, &run->account, &run->intake,
+               run->options.limits.max_size);
 }
 
 int tw_command_run(int argc, char **argv, tw_term *term) {
@@ -264,6 +261,7 @@ int tw_command_run(int argc, char **argv, tw_term *term) {
   tw_steering_end(&run.steering);
   tw_engine_unref(run.feed.engine);
   tw_steering_fini(&run.steering);
+  tw_feed_fini(&run.feed);
   tw_intake_fini(&run.intake);
   tw_account_fini(&run.account);
   return status;

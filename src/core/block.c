@@ -26,21 +26,26 @@ static void free_block(tw_block *block) {
   tw_free(block);
 }
 
-void tw_intake_fini(tw_intake *intake) {
-  while (intake->free) {
-    tw_block *gone = intake->free;
-    intake->free = gone->next;
-    free_block(gone);
+/* One from the own lane, or else from any other. */
+static tw_block *pop(tw_intake *intake, unsigned lane) {
+  for (unsigned i = 0; i < TW_LANES; i++) {
+    tw_block **first = &intake->free[(lane + i) % TW_LANES], *block = *first;
+    if (block) *first = block->next;
+    if (block) return block;
   }
+  return NULL;
+}
+
+void tw_intake_fini(tw_intake *intake) {
+  for (tw_block *gone; (gone = pop(intake, 0));) free_block(gone);
   pthread_cond_destroy(&intake->back);
   pthread_mutex_destroy(&intake->mutex);
 }
 
 tw_block *tw_intake_take(tw_intake *intake) {
   pthread_mutex_lock(&intake->mutex);
-  tw_block *block = intake->free;
-  if (block) intake->free = block->next;
-  else block = tw_calloc(1, sizeof *block);
+  tw_block *block = pop(intake, tw_lane_here());
+  if (!block) block = tw_calloc(1, sizeof *block);
   intake->out += block != NULL;
   pthread_mutex_unlock(&intake->mutex);
   if (!block) return NULL;
@@ -71,8 +76,9 @@ static void give_back(tw_block *block) {
     block->cap = 0;
   }
   pthread_mutex_lock(&intake->mutex);
-  block->next = intake->free;
-  intake->free = block;
+  tw_block **first = &intake->free[tw_lane_here()];
+  block->next = *first;
+  *first = block;
   intake->out--;
   pthread_cond_broadcast(&intake->back);
   pthread_mutex_unlock(&intake->mutex);

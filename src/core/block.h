@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/lane.h"
 #include "base/status.h"
 
 /// Bytes that are kept of a line beyond the limit.
@@ -70,8 +71,8 @@ struct tw_intake {
   void *self;
   pthread_mutex_t mutex; ///< guards all below
   pthread_cond_t back;
-  tw_block *free;
-  unsigned out; ///< blocks that were taken and are not back
+  tw_block *free[TW_LANES]; ///< by where they were given back: their memory is cached there
+  unsigned out;             ///< blocks that were taken and are not back
 };
 
 /// @param ops  copied
@@ -91,6 +92,17 @@ bool tw_block_reserve(tw_block *block, size_t cap);
 void tw_block_ref(tw_block *block, unsigned count);
 /// The last reference calls `done` and gives the block back. NULL is allowed.
 void tw_block_unref(tw_block *block, unsigned count);
+
+/// Lets whoever processes blocks fetch them on their own threads, where what was read stays in
+/// the processor's cache. Each thread has a *request*. The calls come from several threads at
+/// the same time.
+typedef struct tw_block_source {
+  /// @return the next block, a reference of the caller's; NULL: there is none
+  tw_block *(*next)(void *self);
+  void (*begin)(void *self); ///< a request begins
+  void (*over)(void *self);  ///< a request is over: there was no block, or it was given up
+  void *self;
+} tw_block_source;
 
 /// A place in a block's lines; starts zeroed.
 typedef struct tw_block_at {

@@ -58,6 +58,8 @@ static void clear(tw_cell *cell) {
   tw_block_unref(cell->block, 1);
   cell->block = NULL;
   cell->holds_lines = false;
+  if (cell->source.over) cell->source.over(cell->source.self);
+  cell->source = (tw_block_source){0};
   cell->id.len = 0;
   cell->text.len = 0;
   if (cell->text.cap > KEEP_BYTES) tw_buffer_fini(&cell->text);
@@ -129,6 +131,17 @@ tw_status tw_cells_lines(tw_cells *cells, tw_block *block, tw_cell **out, tw_err
     return tw_no_memory(error);
   }
   cell->block = block;
+  cell->holds_lines = true;
+  return TW_OK;
+}
+
+tw_status tw_cells_request(tw_cells *cells, const tw_block_source *source, tw_cell **out,
+                           tw_error *error) {
+  tw_cell *cell = get(cells);
+  *out = cell;
+  if (!cell) return tw_no_memory(error);
+  source->begin(source->self);
+  cell->source = *source;
   cell->holds_lines = true;
   return TW_OK;
 }

@@ -14,11 +14,12 @@
 
 typedef struct tw_cell {
   struct tw_cell *next;
-  tw_buffer text;      ///< of an event, and TW_PADDING
-  tw_block *block;     ///< a reference: where the event comes from; NULL: from no source
-  bool holds_lines;    ///< the lines of `block` are still to be read
-  tw_origin origin;    ///< of an event from a block
-  tw_event_id_cell id; ///< of an event that was copied; empty: made of the text
+  tw_buffer text;         ///< of an event, and TW_PADDING
+  tw_block *block;        ///< a reference: where the event comes from; NULL: from no source
+  bool holds_lines;       ///< the lines of `block` are still to be read
+  tw_block_source source; ///< of the block that is still to be fetched; or zeroed
+  tw_origin origin;       ///< of an event from a block
+  tw_event_id_cell id;    ///< of an event that was copied; empty: made of the text
 } tw_cell;
 
 /// A store for whoever sends.
@@ -51,7 +52,10 @@ tw_status tw_cells_parse(tw_cells *cells, tw_store *store, const char *json, siz
 tw_status tw_cells_copy(tw_cells *cells, const tw_event *event, tw_cell **out, tw_error *error);
 /// A cell for all lines of a block. @param block  a reference is kept, also on failure
 tw_status tw_cells_lines(tw_cells *cells, tw_block *block, tw_cell **out, tw_error *error);
-/// The same from a line. @param block  a reference is taken on success
+/// A cell for blocks that its worker fetches: a request. @param source  copied
+tw_status tw_cells_request(tw_cells *cells, const tw_block_source *source, tw_cell **out,
+                           tw_error *error);
+/// The event of a line. @param block  a reference is taken on success
 tw_status tw_cells_line(tw_cells *cells, tw_store *store, tw_block *block, const tw_line *line,
                         tw_event *event, tw_cell **out, tw_error *error);
 /// The event of a cell. @param[out] out  over `store` and the cell; end it before either goes

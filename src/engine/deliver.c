@@ -53,7 +53,7 @@ static void read_line(tw_worker *worker, tw_cell *cell, const tw_line *line, tw_
   tw_store_reset(&worker->store);
 }
 
-void tw_worker_read_lines(tw_worker *worker, tw_cell *cell, tw_worker_counts *done) {
+static void read_lines(tw_worker *worker, tw_cell *cell, tw_worker_counts *done) {
   tw_tally tally = {0};
   tw_block_at at = {0};
   tw_line line;
@@ -68,6 +68,18 @@ void tw_worker_read_lines(tw_worker *worker, tw_cell *cell, tw_worker_counts *do
   done->received += tally.read - tally.rejected;
   done->processed += tally.routed + tally.dropped;
   done->dropped[TW_DROP_CLOSED] += tally.left;
+}
+
+bool tw_worker_read_lines(tw_worker *worker, tw_cell *cell, tw_worker_counts *done) {
+  const tw_block_source *source = &cell->source;
+  bool is_request = !cell->block;
+  if (is_request && !is_abandoned(worker)) cell->block = source->next(source->self);
+  if (!cell->block) return false;
+  read_lines(worker, cell, done);
+  if (!is_request) return false;
+  tw_block_unref(cell->block, 1);
+  cell->block = NULL;
+  return true;
 }
 
 /* ------------------------------------------------------------------ events */

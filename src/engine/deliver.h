@@ -13,7 +13,8 @@ void tw_worker_deliver(tw_worker *worker, tw_cell **batch, size_t count,
                        tw_worker_counts *done);
 /// Tells who wants to know that an event was dropped; from any thread.
 void tw_worker_tell_dropped(tw_worker *worker, tw_drop_cause cause, const tw_cell *cell);
-/// Reads the lines of a cell's block, and sends each event.
-void tw_worker_read_lines(tw_worker *worker, tw_cell *cell, tw_worker_counts *done);
+/// Fetches a cell's block if it has none, reads its lines, and sends each event.
+/// @return whether the cell's source may have more: it is to be queued again
+bool tw_worker_read_lines(tw_worker *worker, tw_cell *cell, tw_worker_counts *done);
 
 #endif

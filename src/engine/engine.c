@@ -316,9 +316,33 @@ static tw_status feed_by_key(tw_engine *engine, tw_block *block, tw_error *error
   return status;
 }
 
+static bool has_key(const tw_engine *engine) {
+  return engine->worker_count > 1 && (engine->options.key || engine->options.deals);
+}
+
 tw_status tw_engine_feed(tw_engine *engine, tw_block *block, tw_error *error) {
-  bool has_key = engine->worker_count > 1 && (engine->options.key || engine->options.deals);
-  return has_key ? feed_by_key(engine, block, error) : feed_whole(engine, block, error);
+  return has_key(engine) ? feed_by_key(engine, block, error) : feed_whole(engine, block, error);
+}
+
+static tw_status fetch_by_key(tw_engine *engine, const tw_block_source *source,
+                              tw_error *error) {
+  tw_status status = TW_OK;
+  tw_block *block;
+  while (status == TW_OK && (block = source->next(source->self)))
+    status = feed_by_key(engine, block, error);
+  return status;
+}
+
+/* A request stays with its worker, which queues it again behind each block. */
+tw_status tw_engine_fetch(tw_engine *engine, const tw_block_source *source, tw_error *error) {
+  if (has_key(engine)) return fetch_by_key(engine, source, error);
+  tw_status status = TW_OK;
+  for (unsigned i = 0; i < engine->worker_count && status == TW_OK; i++) {
+    tw_cell *cell;
+    status = tw_cells_request(&engine->cells, source, &cell, error);
+    if (status == TW_OK) status = tw_worker_feed(&engine->workers[i], cell, error);
+  }
+  return status;
 }
 
 /* ----------------------------------------------------------- flush, close */

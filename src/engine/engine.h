@@ -57,6 +57,11 @@ struct tw_engine {
 /// @return TW_OK; TW_ECLOSED, TW_ENOMEM when not all of it was taken: what was not is counted
 ///         as left
 tw_status tw_engine_feed(tw_engine *engine, tw_block *block, tw_error *error);
+/// Has all blocks of a source fetched and processed, by all workers at the same time; returns
+/// at once, unless a key has to be looked up here.
+/// @param source  copied; what it points to lives until all requests are over
+/// @return TW_OK; TW_ECLOSED, TW_ENOMEM: then some workers may be at it
+tw_status tw_engine_fetch(tw_engine *engine, const tw_block_source *source, tw_error *error);
 /// @return false in a child of the process that made it
 bool tw_engine_is_ours(const tw_engine *engine);
 /// Loads and opens the first generation, with the options that it and the host give.

@@ -58,7 +58,7 @@ static void put(tw_worker *worker, tw_cell *cell) {
 /* A block is never dropped, so the newest event is in its stead. */
 static tw_cell *take_oldest(tw_worker *worker) {
   tw_cell *cell = worker->ring[worker->head & (worker->room - 1)];
-  if (cell->block) return NULL;
+  if (cell->block || cell->holds_lines) return NULL;
   worker->head++;
   worker->counts.waiting--;
   return cell;
@@ -152,23 +152,41 @@ static size_t take(tw_worker *worker, tw_cell *batch[TW_WORKER_BATCH]) {
   return count;
 }
 
+static void add_counts(tw_worker_counts *to, const tw_worker_counts *from) {
+  to->received += from->received;
+  to->processed += from->processed;
+  to->waiting -= from->processed + from->dropped[TW_DROP_CLOSED] +
+                 from->dropped[TW_DROP_MEMORY] - from->received;
+  to->dropped[TW_DROP_CLOSED] += from->dropped[TW_DROP_CLOSED];
+  to->dropped[TW_DROP_MEMORY] += from->dropped[TW_DROP_MEMORY];
+}
+
+/* A request goes behind what came meanwhile; the ring has room for it. */
+static void queue_again(tw_worker *worker, tw_cell *request) {
+  if (!worker->is_closed) {
+    put(worker, request);
+    worker->blocks++;
+    return;
+  }
+  pthread_mutex_unlock(&worker->mutex);
+  tw_cells_put(worker->cells, &request, 1);
+  pthread_mutex_lock(&worker->mutex);
+}
+
 /* Called with the mutex, which is given up meanwhile. */
 static void process(tw_worker *worker, tw_cell **batch, size_t count) {
   tw_worker_counts done = {0};
-  bool holds_lines = batch[0]->holds_lines;
+  bool goes_on = false;
   pthread_mutex_unlock(&worker->mutex);
-  if (holds_lines) tw_worker_read_lines(worker, batch[0], &done);
+  if (batch[0]->holds_lines) goes_on = tw_worker_read_lines(worker, batch[0], &done);
   else tw_worker_deliver(worker, batch, count, &done);
   tw_script_tick(worker->script);
   tw_worker_keep_healthy(worker);
-  tw_cells_put(worker->cells, batch, count);
+  if (!goes_on) tw_cells_put(worker->cells, batch, count);
   pthread_mutex_lock(&worker->mutex);
-  worker->counts.received += done.received;
-  worker->counts.processed += done.processed;
-  worker->counts.dropped[TW_DROP_CLOSED] += done.dropped[TW_DROP_CLOSED];
-  worker->counts.dropped[TW_DROP_MEMORY] += done.dropped[TW_DROP_MEMORY];
-  if (!holds_lines) worker->counts.waiting -= count;
+  add_counts(&worker->counts, &done);
   worker->in_hand = 0;
+  if (goes_on) queue_again(worker, batch[0]);
 }
 
 static void flush(tw_worker *worker) {
@@ -326,7 +344,7 @@ tw_status tw_worker_init(tw_worker *worker, const tw_engine_options *options,
                          const tw_worker_ops *ops, tw_cells *cells, tw_script **home,
                          tw_error *error) {
   size_t room = 1;
-  while (room < options->queue) room *= 2;
+  while (room <= options->queue + TW_WORKER_BLOCKS) room *= 2;
   *worker = (tw_worker){.options = options,
                         .ops = *ops,
                         .cells = cells,

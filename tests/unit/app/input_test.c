@@ -88,7 +88,7 @@ static void read_all(tw_input *input, const char *text, size_t len) {
     assert_int_equal(TW_OK, tw_input_next(input, &block, &error));
     if (block) check_block(block, &in);
     else if (!input->ended) assert_int_equal(TW_OK, tw_input_fill(input, &error));
-  } while (block || !input->ended || (input->block && input->block->len));
+  } while (block || tw_input_has_more(input));
   assert_int_equal(len, in.at);
   assert_int_equal(len, input->offset);
 }

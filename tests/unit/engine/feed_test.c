@@ -170,6 +170,149 @@ static void see_origin(void *self, const tw_failure *failure) {
   to->others += failure->origin == NULL;
 }
 
+/* ------------------------------------------------------------------ fetch */
+
+typedef struct numbers {
+  tw_intake *intake;
+  pthread_mutex_t mutex;
+  pthread_cond_t over;
+  unsigned next, end, requests;
+} numbers;
+
+/* Ten lines with the next numbers of ten keys. */
+static tw_block *next_numbers(void *self) {
+  numbers *from = self;
+  tw_block *block = NULL;
+  pthread_mutex_lock(&from->mutex);
+  if (from->next < from->end) {
+    block = tw_intake_take(from->intake);
+    assert_non_null(block);
+    assert_true(tw_block_reserve(block, 1000));
+    for (unsigned k = 0; k < 10; k++)
+      block->len += (size_t)snprintf(block->data + block->len, 100,
+                                     "{\"key\":\"k%u\",\"n\":%u}\n", k, from->next);
+    tw_block_reserve(block, 1000);
+    block->source = "numbers";
+    block->line = 1 + from->next++ * 10;
+    block->max_line = 100;
+  }
+  pthread_mutex_unlock(&from->mutex);
+  return block;
+}
+
+static void begin_request(void *self) {
+  numbers *from = self;
+  pthread_mutex_lock(&from->mutex);
+  from->requests++;
+  pthread_mutex_unlock(&from->mutex);
+}
+
+static void end_request(void *self) {
+  numbers *from = self;
+  pthread_mutex_lock(&from->mutex);
+  from->requests--;
+  pthread_cond_signal(&from->over);
+  pthread_mutex_unlock(&from->mutex);
+}
+
+static void begin_numbers(numbers *from, tw_intake *intake, unsigned end) {
+  *from = (numbers){.intake = intake, .end = end};
+  pthread_mutex_init(&from->mutex, NULL);
+  pthread_cond_init(&from->over, NULL);
+}
+
+static void await_numbers(numbers *from) {
+  pthread_mutex_lock(&from->mutex);
+  while (from->requests) pthread_cond_wait(&from->over, &from->mutex);
+  pthread_mutex_unlock(&from->mutex);
+}
+
+static tw_status fetch(tw_engine *engine, numbers *from) {
+  const tw_block_source source = {next_numbers, begin_request, end_request, from};
+  return tw_engine_fetch(engine, &source, NULL);
+}
+
+static void check_fetch(const char *options, bool in_order) {
+  taken to;
+  tw_intake intake;
+  numbers from;
+  begin(&to, &intake);
+  begin_numbers(&from, &intake, 300);
+  write_script(
+      "last = last or {} event.ok = event.n > (last[event.key] or -1) "
+      "last[event.key] = event.n");
+  unlink(path_of("out"));
+  tw_engine *engine = start(options, NULL);
+  assert_int_equal(fetch(engine, &from), TW_OK);
+  reload(engine); /* between two blocks */
+  await_numbers(&from);
+  flush(engine);
+  tw_engine_unref(engine);
+  end(&to, &intake);
+  assert_int_equal(to.tally.routed, 3000);
+  assert_int_equal(to.blocks, 300);
+  assert_int_equal(count_in_output("\n"), 3000);
+  if (in_order) assert_int_equal(count_in_output("\"ok\":true"), 3000);
+}
+
+static void workers_fetch_the_blocks_of_a_source(void **state) {
+  (void)state;
+  check_fetch("{}", true);
+  check_fetch("{\"workers\":3}", false);
+}
+
+static void blocks_with_a_key_are_fetched_by_the_sender(void **state) {
+  (void)state;
+  check_fetch("{\"workers\":3,\"partition_by\":\"key\"}", true);
+}
+
+/* What was not fetched is not lost: the source knows where it stands. */
+static void a_closed_engine_gives_requests_up(void **state) {
+  (void)state;
+  taken to;
+  tw_intake intake;
+  numbers from;
+  begin(&to, &intake);
+  begin_numbers(&from, &intake, UINT32_MAX);
+  write_script("");
+  tw_engine *engine = start("{\"workers\":2}", NULL);
+  assert_int_equal(fetch(engine, &from), TW_OK);
+  assert_int_equal(tw_engine_close(engine, -1, NULL, NULL), TW_OK);
+  await_numbers(&from);
+  assert_int_equal(fetch(engine, &from), TW_ECLOSED);
+  await_numbers(&from);
+  tw_engine_unref(engine);
+  end(&to, &intake);
+  assert_int_equal(to.tally.read, from.next * 10);
+}
+
+/* A request is no event: it is not dropped for one. */
+static void an_event_does_not_push_a_request_out(void **state) {
+  (void)state;
+  taken to;
+  tw_intake intake;
+  numbers from;
+  begin(&to, &intake);
+  begin_numbers(&from, &intake, 2000);
+  write_script("");
+  unlink(path_of("out"));
+  tw_engine *engine = start("{\"queue\":1,\"overload\":\"drop_oldest\"}", NULL);
+  assert_int_equal(fetch(engine, &from), TW_OK);
+  unsigned sent = 0;
+  for (unsigned i = 0; i < 5000; i++) sent += send(engine, "{\"n\":-1}") == TW_OK;
+  await_numbers(&from);
+  flush(engine);
+  tw_engine_stats stats;
+  tw_engine_get_stats(engine, &stats);
+  assert_int_equal(stats.received, 20000 + sent);
+  assert_int_equal(stats.received, stats.processed + stats.dropped_oldest);
+  tw_engine_unref(engine);
+  end(&to, &intake);
+  assert_int_equal(to.tally.routed, 20000);
+}
+
+/* ------------------------------------------------------------------ origin */
+
 static void a_failure_tells_the_line_it_comes_from(void **state) {
   (void)state;
   taken to;
@@ -313,6 +456,11 @@ int main(void) {
       cmocka_unit_test_setup_teardown(lines_with_a_key_are_read_by_the_sender, before, after),
       cmocka_unit_test_setup_teardown(a_key_keeps_the_order_of_its_lines, before, after),
       cmocka_unit_test_setup_teardown(blocks_are_spread_over_the_workers, before, after),
+      cmocka_unit_test_setup_teardown(workers_fetch_the_blocks_of_a_source, before, after),
+      cmocka_unit_test_setup_teardown(blocks_with_a_key_are_fetched_by_the_sender, before,
+                                      after),
+      cmocka_unit_test_setup_teardown(a_closed_engine_gives_requests_up, before, after),
+      cmocka_unit_test_setup_teardown(an_event_does_not_push_a_request_out, before, after),
       cmocka_unit_test_setup_teardown(a_failure_tells_the_line_it_comes_from, before, after),
       cmocka_unit_test_setup_teardown(what_a_closed_engine_did_not_take_is_left, before, after),
       cmocka_unit_test_setup_teardown(lines_are_left_when_the_time_to_close_is_over, before,
