@@ -2,7 +2,8 @@
 ///
 /// Loading runs the script: it makes its routers, processors and backends, which is where
 /// names and options are checked. Files and databases are opened with the router, which
-/// never happens here; so a check may run beside the real thing.
+/// never happens here; so a check may run beside the real thing. The script's tests run on a
+/// state of their own, whose backends are all in memory, as before a reload.
 ///
 /// Several scripts are checked to the last, whatever the first ones were like.
 #include "app/check.h"
@@ -13,6 +14,7 @@
 #include "app/options.h"
 #include "core/inspect.h"
 #include "core/kind.h"
+#include "engine/options.h"
 #include "script/script.h"
 
 /// Indent of the entries of a router at a depth; the root's are at 1.
@@ -55,11 +57,46 @@ static void show_child(void *self, const char *path, tw_backend *backend, tw_rou
   show_inside(child, depth + 1);
 }
 
+static tw_status check_engine(tw_script *script, tw_error *error) {
+  char *text;
+  size_t len;
+  tw_engine_options engine = {0};
+  tw_status status = tw_script_engine_options(script, &text, &len, error);
+  if (status == TW_OK) status = tw_engine_options_read("{}", 2, text, len, &engine, error);
+  tw_engine_options_fini(&engine);
+  tw_free(text);
+  return status;
+}
+
+static tw_status run_tests(const char *path, const tw_script_options *options,
+                           tw_error *error) {
+  const tw_script_setup apart = {.is_rehearsal = true, .options = options};
+  tw_script *script;
+  tw_status status = tw_script_load_as(path, &apart, &script, error);
+  if (status == TW_OK) status = tw_script_rehearse(script, error);
+  tw_script_free(script);
+  return status;
+}
+
+/// What is wrong with a script that can be loaded is told of its file, for it has no line.
+static tw_status load(const char *path, const tw_script_options *options, tw_script **out,
+                      tw_error *error) {
+  tw_status status = tw_script_load_with(path, options, out, error);
+  if (status) return status;
+  status = check_engine(*out, error);
+  if (status == TW_OK && tw_script_has_tests(*out)) status = run_tests(path, options, error);
+  if (status == TW_OK) return TW_OK;
+  tw_error_prefix(error, "%s: ", path);
+  tw_script_free(*out);
+  *out = NULL;
+  return status;
+}
+
 /// The message of a bad script stands alone, as compilers write theirs, for editors to parse.
 static int check(const char *path, const tw_options *options, tw_term *term) {
   tw_script *script;
   tw_error error;
-  if (tw_script_load_with(path, &options->script, &script, &error)) {
+  if (load(path, &options->script, &script, &error)) {
     tw_buffer line = {0};
     tw_term_clean(&line, error.message);
     tw_buffer_byte(&line, '\n');

@@ -185,6 +185,30 @@ void tw_gate_push_handler(lua_State *L, const tw_gate *gate) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, gate->handler);
 }
 
+/* Lua says of it neither where nor how much there is. */
+static void tell_memory(const tw_guard *guard, tw_error *error) {
+  if (!guard || !guard->refused) {
+    tw_fail(error, TW_ENOMEM, "out of memory in Lua");
+    return;
+  }
+  tw_fail(error, TW_ENOMEM,
+          "out of memory%s: the script's Lua state may hold %.4g MiB; make it keep less, or "
+          "raise --memory-limit",
+          guard->scale > 1 ? " while loading" : "", (double)guard->memory / (double)(1 << 20));
+}
+
+/* The next step where Lua's words do not say it. */
+static const char *hint_for(const char *line, const tw_gate *gate) {
+  if (strncmp(line, "attempt to yield ", 17) == 0)
+    return "; what a router calls cannot yield, but may run coroutines of its own";
+  if (!gate->is_script) return "";
+  if (strstr(line, " a nil value (global 'io')"))
+    return "; scripts have no io unless it is granted: --grant io";
+  if (strstr(line, " a nil value (global 'debug')"))
+    return "; scripts have no debug unless it is granted: --grant debug";
+  return "";
+}
+
 /* The value that was raised is on top: the handler made it text, unless there was no memory
    or the handler itself failed. */
 static tw_outcome raised(tw_gate *gate, lua_State *L, int status, tw_error *error) {
@@ -193,18 +217,14 @@ static tw_outcome raised(tw_gate *gate, lua_State *L, int status, tw_error *erro
     return TW_RAISED;
   }
   if (status == LUA_ERRMEM) {
-    tw_fail(error, TW_ENOMEM, "out of memory in Lua");
+    tell_memory(gate->lua->guard, error);
     return TW_RAISED;
   }
   if (tw_lua_is_drop(L, gate->lua, -1)) return TW_DROPPED;
   const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
   char line[sizeof error->message];
   tw_message_line(text ? text : "an error that has no text", line, sizeof line);
-  bool yielded =
-      strncmp(line, "attempt to yield ", 17) == 0; /* Lua's words say not what to do */
-  tw_fail(
-      error, TW_ESCRIPT, "%s%s", line,
-      yielded ? "; what a router calls cannot yield, but may run coroutines of its own" : "");
+  tw_fail(error, TW_ESCRIPT, "%s%s", line, hint_for(line, gate));
   return TW_RAISED;
 }
 

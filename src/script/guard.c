@@ -167,13 +167,14 @@ lua_State *tw_guard_switch(tw_guard *guard, lua_State *to) {
 void tw_guard_switch_back(tw_guard *guard, lua_State *to) { tw_guard_switch(guard, to); }
 
 tw_status tw_guard_tell(const tw_guard *guard, tw_error *error) {
-  const char *span = guard->in_event ? "for one event" : "in one call";
+  const char *span = guard->in_event    ? "for one event; make it do less for each event"
+                     : guard->scale > 1 ? "while loading; make it do less when it is loaded"
+                                        : "in one call; make it do less at once";
   double seconds = (double)scaled(guard, guard->time) / 1e9;
   switch (guard->killed) {
     case TW_KILL_INSTRUCTIONS:
       return tw_fail(error, TW_ELIMIT,
-                     "%sstopped after %llu instructions %s; make it do less for each event, or "
-                     "raise --instruction-limit",
+                     "%sstopped after %llu instructions %s, or raise --instruction-limit",
                      guard->where, (unsigned long long)scaled(guard, guard->instructions),
                      span);
     case TW_KILL_SPENT:
@@ -183,9 +184,7 @@ tw_status tw_guard_tell(const tw_guard *guard, tw_error *error) {
     case TW_KILL_NONE:
     case TW_KILL_TIME: break;
   }
-  return tw_fail(error, TW_ELIMIT,
-                 "%sstopped after %.3g s %s; make it do less for each event, or raise "
-                 "--time-limit",
+  return tw_fail(error, TW_ELIMIT, "%sstopped after %.3g s %s, or raise --time-limit",
                  guard->where, seconds, span);
 }
 

@@ -159,7 +159,7 @@ static tw_status outcome_of(tw_outcome outcome, const char *path, tw_error *erro
       return tw_fail(error, TW_ESCRIPT, "%s: tidewire.drop() outside of a processor", path);
     case TW_RAISED: break;
   }
-  if (error->code == TW_ESCRIPT) add_hint(path, error);
+  if (error->code == TW_ESCRIPT || error->code == TW_ENOMEM) add_hint(path, error);
   return error->code;
 }
 

@@ -72,6 +72,10 @@ good.lua: ok
       { head .. "  processors = { 7 },\n}\n", "bad.lua:.*processors%[1%]" },
       { head .. "  backends = { out = {} },\n}\n", "bad.lua:.*out" },
       { 'require "no.such.module"\n', "bad.lua:1: .*no.such.module" },
+      { head .. "  processors = { tw.processors.redacted {} },\n}\n", "bad.lua:3: .*redacted.*mean 'redact'" },
+      { head .. "  engine = { worker = 2 },\n}\n", 'bad.lua: .*worker.*mean "workers"' },
+      { "local f = io.open 'x'\n", "bad.lua:1: .*'io'.*%-%-grant io" },
+      { "local t = {}\nwhile true do\n  t[#t + 1] = ('x'):rep(2^20) .. #t\nend\n", "bad.lua: out of memory .* 64 MiB; .*%-%-memory%-limit" },
     }
     for i, case in ipairs(wrong) do
       local got = check("bad.lua", case[1])
@@ -79,6 +83,21 @@ good.lua: ok
       assert.equal("", got.out)
       assert.truthy(got.err:find("^" .. case[2]), i .. ": " .. got.err)
     end
+  end)
+
+  it("runs_the_tests_of_a_script_and_opens_nothing", function()
+    local script = [[
+      local tw = require "tidewire"
+      return tw.router {
+        processors = { function(event) event.data.secret = nil end },
+        backends = { out = tw.backends.file { path = "out.ndjson" } },
+        tests = { { "hides the secret", given = { data = { secret = 1 } }, expect = { data = %s } } },
+      }]]
+    assert.equal(0, check("good.lua", script:format "{}").status)
+    local got = check("bad.lua", script:format "{ a = 1 }")
+    assert.equal(78, got.status)
+    assert.matches("^bad.lua: test 1 'hides the secret': out: data.a: ", got.err)
+    assert.is_nil(folder:read "out.ndjson")
   end)
 
   it("looks_at_every_script_and_tells_each", function()

@@ -1,6 +1,9 @@
 --- init.lua: the processors that people write first, each `options -> processor`.
 
-return {
+local core = require "tidewire.core"
+local declare = require "tidewire.declare"
+
+local M = {
   allowlist = require "tidewire.processors.allowlist",
   batch = require "tidewire.processors.batch",
   chain = require "tidewire.processors.chain",
@@ -19,3 +22,15 @@ return {
   when = require "tidewire.processors.when",
   window = require "tidewire.processors.window",
 }
+
+return setmetatable(M, {
+  __index = function(_, name)
+    local known = declare.sorted_keys(M)
+    local nearest = type(name) == "string" and core.suggest(name, known)
+    declare.misuse(
+      "processors: unknown processor '%s'; %s",
+      tostring(name),
+      nearest and ("did you mean '%s'?"):format(nearest) or "known are " .. table.concat(known, ", ")
+    )
+  end,
+})
