@@ -69,6 +69,8 @@ local function write(name, version, value)
   return ('%s:{"version":%d,"value":%s}'):format(tw.encode(name), version, text)
 end
 
+local LARGEST = 32 * 1024 * 1024 -- bytes that the reader of JSON takes
+
 --- All states as JSON text: {name: {version, value}}.
 function M.export()
   local parts = {}
@@ -79,7 +81,11 @@ function M.export()
   if next(rhythm) then
     parts[#parts + 1] = write(TIMERS, 1, rhythm)
   end
-  return "{" .. table.concat(parts, ",") .. "}"
+  local json = "{" .. table.concat(parts, ",") .. "}"
+  if #json > LARGEST then
+    error(("state: %d bytes of JSON; a reload hands over 32 MiB: keep less in tw.state"):format(#json), 0)
+  end
+  return json
 end
 
 -- ---------------------------------------------------------------- import
@@ -123,9 +129,9 @@ end
 
 --- Takes over what `export` wrote. Nothing is changed unless every `migrate` succeeds.
 function M.import(json)
-  local given, message = tw.decode(json)
-  if type(given) ~= "userdata" or given == tw.null then
-    error("the exported state is no JSON object: " .. (message or json:sub(1, 20)), 0)
+  local given, message = core.read_json(json)
+  if not given then
+    error("the exported state cannot be read: " .. message, 0)
   end
   local values = {}
   for name, own in pairs(declared) do

@@ -12,6 +12,7 @@
 #include "script/message.h"
 #include "script/object.h"
 #include "script/value.h"
+#include "script/view.h"
 
 int64_t tw_lua_utc(const tw_lua *lua) {
   return lua->by_hand ? lua->hand_us : lua->clock.utc_us(lua->clock.self);
@@ -296,6 +297,16 @@ static int write_json(lua_State *L) {
   return 1;
 }
 
+/* read(JSON text of an object) -> view; or nil and what is wrong. A state may be larger than an
+   event. */
+static int read_json(lua_State *L) {
+  size_t len;
+  const char *json = luaL_checklstring(L, 1, &len);
+  tw_error error = {0};
+  if (tw_view_push_large(L, tw_lua_self(L), json, len, &error)) return tw_lua_fail(L, &error);
+  return 1;
+}
+
 void tw_open_time(lua_State *L, tw_lua *lua) {
   static const luaL_Reg functions[] = {{"turn", turn},
                                        {"steady", steady},
@@ -309,6 +320,7 @@ void tw_open_time(lua_State *L, tw_lua *lua) {
                                        {"tick", tick},
                                        {"report", report},
                                        {"write_json", write_json},
+                                       {"read_json", read_json},
                                        {NULL, NULL}};
   tw_lua_setfuncs(L, lua, functions);
 }

@@ -150,6 +150,17 @@ tw_status tw_view_push_json(lua_State *L, tw_lua *lua, const char *json, size_t 
   return status;
 }
 
+/* The store takes its own bounds for limits that are larger. */
+tw_status tw_view_push_large(lua_State *L, tw_lua *lua, const char *json, size_t len,
+                             tw_error *error) {
+  static const tw_limits largest = {UINT32_MAX, SIZE_MAX};
+  tw_owned *owned = push_box(L, lua);
+  tw_store_init(&owned->store, &largest);
+  tw_status status = fill_box(L, lua, owned, json, len, true, error);
+  if (status) lua_pop(L, 1);
+  return status;
+}
+
 tw_status tw_view_push_made(lua_State *L, tw_lua *lua, int index, const char *root,
                             tw_error *error) {
   index = lua_absindex(L, index);

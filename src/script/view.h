@@ -43,6 +43,10 @@ void tw_view_push(lua_State *L, tw_lua *lua, uint64_t serial);
 /// @return TW_OK, or nothing is pushed
 tw_status tw_view_push_json(lua_State *L, tw_lua *lua, const char *json, size_t len,
                             bool object_only, tw_error *error);
+/// The same of an object that may be as large and deep as any can be, whatever the limits of
+/// events are.
+tw_status tw_view_push_large(lua_State *L, tw_lua *lua, const char *json, size_t len,
+                             tw_error *error);
 /// The same from the table at `index`, which must be an object. TW_ETYPE, TW_EJSON, TW_ELIMIT
 /// or TW_ENOMEM with the path: see tw_value_write.
 tw_status tw_view_push_made(lua_State *L, tw_lua *lua, int index, const char *root,
