@@ -36,6 +36,19 @@ if grep ann@example.com archive; then exit 1; fi
 [ "$(sqlite3 out/orders.db "SELECT name, data ->> '\$.total' FROM events")" = "order.paid|12.5" ]
 rm -rf out && mkdir out
 
+echo "readme: workers, state, time"
+block lua 2 >counts.lua
+sample=$(dirname "$readme")/scripts/sample-events.ndjson
+"$prefix/bin/tidewire" run --quiet counts.lua "$sample" >counted
+expect '"nth":' counted
+expect '"name":"window"' counted
+expect '"count":' counted
+
+echo "readme: what a script may do"
+echo 'while true do end' >hang.lua
+if "$prefix/bin/tidewire" check hang.lua 2>refusal; then exit 1; fi
+expect 'hang.lua:1: stopped after 100000000 instructions' refusal
+
 echo "readme: embedding in C"
 block c 1 >host.c
 # shellcheck disable=SC2046
@@ -46,7 +59,7 @@ expect '"host":"h1"' out/events.ndjson
 rm -rf out && mkdir out
 
 echo "readme: embedding in Lua"
-block lua 2 >embed.lua
+block lua 3 >embed.lua
 lua5.4 embed.lua
 # A Lua table has no order.
 expect '"items":[]' out/events.ndjson
