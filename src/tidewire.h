@@ -8,8 +8,12 @@
 /// - Tables of operations (`tw_…_ops`) are copied. A callback always gets an `error` to write
 ///   to, and may leave it as it is.
 /// - Text is UTF-8 with an explicit length; names and paths are NUL-terminated.
-/// - Trackers, routers, backends and contexts may be used from any thread.
-///   An event belongs to one thread at a time.
+/// - Every fallible function may also return TW_ENOMEM.
+/// - `ref` gives what it was given, with one reference more; `unref` gives one back; `unref`
+///   and `free` take NULL. Other pointers must not be NULL unless the comment says so.
+/// - Trackers, routers, processors, backends, contexts, locators and engines may be used from
+///   any thread. An event and a builder belong to one thread at a time.
+/// - Times are in milliseconds where a name ends in `_ms`, in seconds in JSON options.
 /// - After a fork the child may go on with what it had, if no other thread was inside the
 ///   library; ids never repeat. Open backends are shared with the parent: let it have them.
 #ifndef TIDEWIRE_H
@@ -131,8 +135,11 @@ TW_API tw_status tw_event_parse(const char *json, size_t len, const tw_limits *l
                                 tw_event **out, tw_error *error);
 
 /// Copies an event with its edits and its id; the copy may go to another thread.
+/// @param[out] out  owned
+/// @return TW_OK or TW_ENOMEM
 TW_API tw_status tw_event_copy(const tw_event *event, tw_event **out, tw_error *error);
 
+/// What was borrowed from the event ends with it.
 TW_API void tw_event_free(tw_event *event);
 
 /// Reads the value at a path such as `data.items[0].sku`. Indexes count from 0;
@@ -156,6 +163,8 @@ TW_API tw_status tw_event_get(tw_event *event, const char *path, tw_value *out);
 ///         may make the whole longer), TW_ENOMEM; the event is unchanged on failure
 TW_API tw_status tw_event_set_json(tw_event *event, const char *path, const char *json,
                                    size_t len, tw_error *error);
+/// The same from a value of C. The text of a string is copied and escaped, and is TW_EJSON
+/// unless it is UTF-8; a number that is NaN or infinite is TW_EINVAL.
 TW_API tw_status tw_event_set_string(tw_event *event, const char *path, const char *text,
                                      size_t len, tw_error *error);
 TW_API tw_status tw_event_set_integer(tw_event *event, const char *path, int64_t value,
@@ -180,11 +189,14 @@ TW_API tw_status tw_event_replace(tw_event *event, const char *json, size_t len,
 
 /// The event as JSON text, NUL-terminated. Borrowed: valid until the event is
 /// edited or freed.
+/// @param[out] text  NULL without memory
+/// @return TW_OK or TW_ENOMEM
 TW_API tw_status tw_event_json(tw_event *event, const char **text, size_t *len);
 
 /// The event's id: its own `id` or `messageId` where that is a string of 1 to 255
 /// bytes, otherwise a UUIDv7 (RFC 9562), made when first asked for and not part of
 /// the JSON. Copies have the same. Borrowed: valid until the event is edited or freed.
+/// @return TW_OK or TW_ENOMEM
 TW_API tw_status tw_event_id(tw_event *event, const char **id, size_t *len);
 
 /* ----------------------------------------------------------------- builder */
@@ -198,12 +210,14 @@ TW_API tw_builder *tw_builder_new(void);
 TW_API void tw_builder_free(tw_builder *builder);
 /// Empties it for the next value and forgets its error; keeps its memory.
 TW_API void tw_builder_reset(tw_builder *builder);
+/// Containers nest; each is ended by its own kind.
 TW_API void tw_builder_begin_object(tw_builder *builder);
 TW_API void tw_builder_end_object(tw_builder *builder);
 TW_API void tw_builder_begin_array(tw_builder *builder);
 TW_API void tw_builder_end_array(tw_builder *builder);
-/// The next member's key, inside an object.
+/// The next member's key, inside an object. Copied, as all texts are.
 TW_API void tw_builder_key(tw_builder *builder, const char *key);
+/// The next value: of the key, of the array, or the whole.
 TW_API void tw_builder_string(tw_builder *builder, const char *text, size_t len);
 TW_API void tw_builder_integer(tw_builder *builder, int64_t value);
 TW_API void tw_builder_number(tw_builder *builder, double value);
@@ -246,8 +260,11 @@ typedef enum tw_on_error {
 /// Takes the events that one event becomes; lives for one call of `process`.
 typedef struct tw_split tw_split;
 /// @param event  copied with its edits; it may be the event that is being processed
+/// @return TW_OK; otherwise the processor has failed, whatever it returns
 TW_API tw_status tw_split_add(tw_split *split, const tw_event *event);
 /// @param json  one JSON object, copied
+/// @return as tw_split_add; but TW_EJSON, TW_ETYPE or TW_ELIMIT for the text fail nothing by
+///         themselves
 TW_API tw_status tw_split_add_json(tw_split *split, const char *json, size_t len,
                                    tw_error *error);
 
@@ -264,6 +281,7 @@ typedef struct tw_processor tw_processor;
 /// @param self  kept: `ops->free(self)` is called when the last reference goes,
 ///              and when this call fails
 /// @param[out] out  owned; hand it to a router or tracker, or tw_processor_unref it
+/// @return TW_OK, TW_EINVAL without `process`, TW_ENOMEM
 TW_API tw_status tw_processor_new(const char *name, const tw_processor_ops *ops, void *self,
                                   tw_on_error on_error, tw_processor **out, tw_error *error);
 
@@ -275,7 +293,10 @@ TW_API tw_status tw_processor_new(const char *name, const tw_processor_ops *ops,
 /// | "regex_filter" | `{"allow": ["^edx\\."]}` or `{"deny": […]}`: PCRE2, matched at the start
 /// of the name |
 ///
-/// @param options  a JSON object, `len` bytes, copied
+/// @param options  a JSON object, `len` bytes, copied; NULL means {}
+/// @param[out] out  owned
+/// @return TW_OK; TW_EINVAL for a bad pattern, an unknown kind or option: the message
+///         suggests the nearest; TW_EJSON, TW_ENOMEM
 TW_API tw_status tw_processor_new_kind(const char *kind, const char *options, size_t len,
                                        tw_processor **out, tw_error *error);
 TW_API tw_processor *tw_processor_ref(tw_processor *processor);
@@ -316,12 +337,17 @@ typedef struct tw_backend tw_backend;
 /// @param self  kept, as with tw_processor_new
 /// @param flags TW_SERIAL or 0
 /// @param[out] out  owned
+/// @return TW_OK, TW_EINVAL without `send`, TW_ENOMEM
 TW_API tw_status tw_backend_new(const tw_backend_ops *ops, void *self, unsigned flags,
                                 tw_backend **out, tw_error *error);
 
 /// Creates a backend that ships with Tidewire: "file", "stdout", "sqlite", "memory",
 /// "null". Its options are checked here, the rest of the world when it is opened.
+/// docs/backends.md lists the options.
 /// @param options  a JSON object, `len` bytes, copied; NULL means {}
+/// @param[out] out  owned
+/// @return TW_OK; TW_EINVAL for an unknown kind or option: the message suggests the nearest;
+///         TW_EJSON, TW_ENOMEM
 TW_API tw_status tw_backend_new_kind(const char *kind, const char *options, size_t len,
                                      tw_backend **out, tw_error *error);
 TW_API tw_backend *tw_backend_ref(tw_backend *backend);
@@ -334,11 +360,14 @@ typedef struct tw_backend_stats {
   uint64_t failed;    ///< events that it did not take, or lost later
   uint64_t duplicate; ///< of `sent`: events it had already
 } tw_backend_stats;
+/// Counts since it was made; may be called at any time.
 TW_API void tw_backend_get_stats(const tw_backend *backend, tw_backend_stats *out);
 
 /// Events that a "memory" backend holds. TW_ETYPE for another kind.
 TW_API tw_status tw_memory_count(tw_backend *backend, size_t *out);
-/// Copies event `index` (from 0) as an event of your own.
+/// Copies event `index` (from 0, in order of arrival) as an event of your own.
+/// @param[out] out  owned
+/// @return TW_OK, TW_ENOENT past the last, TW_ETYPE for another kind, TW_ENOMEM
 TW_API tw_status tw_memory_get(tw_backend *backend, size_t index, tw_event **out);
 
 /* ----------------------------------------------------------------- routers */
@@ -355,14 +384,17 @@ TW_API tw_router *tw_router_ref(tw_router *router);
 TW_API void tw_router_unref(tw_router *router);
 
 /// Appends a processor. @param processor  kept
+/// @return TW_OK, TW_EINVAL for NULL, TW_ENOMEM
 TW_API tw_status tw_router_add_processor(tw_router *router, tw_processor *processor,
                                          tw_error *error);
+/// Hangs a backend below. Of an open router, it is opened first.
 /// @param backend  kept
-/// @return TW_EEXIST when the name is taken, TW_EINVAL for a name that is empty or
+/// @return TW_OK; TW_EEXIST when the name is taken, TW_EINVAL for a name that is empty or
 ///         holds a '/'
 TW_API tw_status tw_router_add_backend(tw_router *router, const char *name, tw_backend *backend,
                                        tw_error *error);
-/// Hangs a router below this one. @param child  kept; TW_EINVAL if it would close a circle
+/// Hangs a router below this one. @param child  kept
+/// @return as tw_router_add_backend; TW_EINVAL also when it would close a circle
 TW_API tw_status tw_router_add_router(tw_router *router, const char *name, tw_router *child,
                                       tw_error *error);
 
@@ -375,18 +407,24 @@ TW_API tw_status tw_router_get(tw_router *router, const char *name, tw_backend *
 /// Chooses the backends of an event: adds names with tw_targets_add; none added
 /// means none. A failure sends the event to every backend, and is told.
 typedef struct tw_targets tw_targets;
+/// @param name  of a backend or router below, `len` bytes; twice is once
+/// @return TW_OK, or TW_ENOENT with a message that suggests the nearest: the route has failed
+///         then, whatever it returns
 TW_API tw_status tw_targets_add(tw_targets *targets, const char *name, size_t len,
                                 tw_error *error);
 typedef struct tw_route_ops {
   tw_status (*route)(void *self, tw_event *event, tw_targets *targets, tw_error *error);
   void (*free)(void *self); ///< may be NULL
 } tw_route_ops;
-/// @param self  kept
+/// Replaces the route; the one before is freed when its last event is through.
+/// @param ops  copied. @param self  kept
+/// @return TW_OK, TW_EINVAL without `route`, TW_ENOMEM
 TW_API tw_status tw_router_set_route(tw_router *router, const tw_route_ops *ops, void *self,
                                      tw_error *error);
 
 /// Opens every backend in the tree that is not open. On failure those that this call
 /// opened are closed again; the message names the backend's path.
+/// @return TW_OK, also when all are open; what the backend's `open` said; TW_ENOMEM
 TW_API tw_status tw_router_open(tw_router *router, tw_error *error);
 
 /// Routes one event. Failures of processors and backends go to the observer, never
@@ -401,7 +439,8 @@ TW_API tw_status tw_router_flush(tw_router *router, tw_error *error);
 /// The same with a limit of time for backends that deliver later; see tw_flush.
 TW_API tw_status tw_router_flush_within(tw_router *router, int timeout_ms, uint64_t *remaining,
                                         tw_error *error);
-/// Flushes and closes every backend that no other open router shares.
+/// Flushes and closes every backend that no other open router shares. It may be opened again.
+/// @return TW_OK, also when it is closed; the first failure of a flush
 TW_API tw_status tw_router_close(tw_router *router, tw_error *error);
 
 typedef struct tw_router_stats {
@@ -411,6 +450,7 @@ typedef struct tw_router_stats {
   uint64_t failed;   ///< failures of processors and of the route
   uint64_t dead;     ///< handed to the observer's `dead`
 } tw_router_stats;
+/// Counts of this router alone since it was made; may be called at any time.
 TW_API void tw_router_get_stats(const tw_router *router, tw_router_stats *out);
 
 /// Visits every backend and router below, in order, depth first.
@@ -470,24 +510,29 @@ TW_API tw_status tw_router_set_observer(tw_router *router, const tw_observer *ob
 
 /// A stack of named contexts.
 typedef struct tw_context tw_context;
+/// @return an empty stack, owned; NULL without memory
 TW_API tw_context *tw_context_new(void);
 TW_API tw_context *tw_context_ref(tw_context *context);
 TW_API void tw_context_unref(tw_context *context);
 /// Enters a named context. A name that is entered again hides its outer one until exit.
 /// @param json  a JSON object, copied
+/// @return TW_OK, TW_EJSON, TW_ELIMIT, TW_ENOMEM; the message names the context
 TW_API tw_status tw_context_enter(tw_context *context, const char *name, const char *json,
                                   size_t len, tw_error *error);
+/// Leaves the named context that was entered last; others on top of it stay.
 /// @return TW_OK; TW_ENOENT with a message that lists the entered names
 TW_API tw_status tw_context_exit(tw_context *context, const char *name, tw_error *error);
 /// The union as a JSON object: contexts in the order they were entered, later ones override.
 /// @param[out] text  NUL-terminated, owned; free with tw_free
+/// @return TW_OK or TW_ENOMEM
 TW_API tw_status tw_context_resolve(tw_context *context, char **text, size_t *len,
                                     tw_error *error);
 /// Visits the contexts that are not hidden, in the order they were entered.
 /// The strings are borrowed for the call; it must not use the context.
 typedef void (*tw_context_visit_fn)(void *self, const char *name, const char *json, size_t len);
 TW_API void tw_context_visit(tw_context *context, tw_context_visit_fn visit, void *self);
-/// A copy of the stack, to hand to another thread or coroutine. NULL without memory.
+/// @return a copy of the stack, owned, to hand to another thread or coroutine; NULL without
+///         memory
 TW_API tw_context *tw_context_copy(tw_context *context);
 
 /// Finds the context that holds for the caller.
@@ -497,7 +542,9 @@ typedef struct tw_locator_ops {
   void (*free)(void *self); ///< may be NULL
 } tw_locator_ops;
 typedef struct tw_locator tw_locator;
-/// @param self  kept
+/// @param ops  copied. @param self  kept
+/// @param[out] out  owned, as with the next two
+/// @return TW_OK, TW_EINVAL without `get`, TW_ENOMEM
 TW_API tw_status tw_locator_new(const tw_locator_ops *ops, void *self, tw_locator **out,
                                 tw_error *error);
 /// One context for all threads.
@@ -511,10 +558,12 @@ TW_API tw_context *tw_locator_get(tw_locator *locator);
 
 /* ---------------------------------------------------------------- trackers */
 
+/// A router with contexts in front of it: what a program emits into.
 typedef struct tw_tracker tw_tracker;
 
 /// @param locator  kept; NULL means a thread-local one
 /// @param[out] out  owned
+/// @return TW_OK or TW_ENOMEM
 TW_API tw_status tw_tracker_new(tw_locator *locator, tw_tracker **out, tw_error *error);
 TW_API tw_tracker *tw_tracker_ref(tw_tracker *tracker);
 /// The last reference flushes, closes and frees it.
@@ -522,7 +571,7 @@ TW_API void tw_tracker_unref(tw_tracker *tracker);
 
 /// The root router, borrowed: lives as long as the tracker.
 TW_API tw_router *tw_tracker_router(tw_tracker *tracker);
-/// Limits of the events that it makes.
+/// Limits of the events that it makes from now on, in any thread. NULL: the defaults.
 TW_API void tw_tracker_set_limits(tw_tracker *tracker, const tw_limits *limits);
 
 /// Emits inside of emits on one thread.
@@ -539,12 +588,14 @@ TW_API tw_status tw_emit(tw_tracker *tracker, const char *name, const char *data
                          tw_error *error);
 /// The same with a packed data object; see tw_builder_pack.
 /// `tw_emitf(t, "order.paid", "{total:%f, user:%s, items:%d}", 12.5, "ann", 3)`
+/// Only tw_vemitf tells the error.
 TW_API tw_status tw_emitf(tw_tracker *tracker, const char *name, const char *format, ...)
     TW_PRINTF(3, 4);
 TW_API tw_status tw_vemitf(tw_tracker *tracker, tw_error *error, const char *name,
                            const char *format, va_list args);
 
-/// Shorthands for the located context of the caller.
+/// Shorthands for the located context of the caller; see tw_context_enter, tw_context_exit and
+/// tw_context_resolve.
 TW_API tw_status tw_enter_context(tw_tracker *tracker, const char *name, const char *json,
                                   size_t len, tw_error *error);
 TW_API tw_status tw_exit_context(tw_tracker *tracker, const char *name, tw_error *error);
@@ -562,9 +613,10 @@ TW_API tw_status tw_flush(tw_tracker *tracker, int timeout_ms, uint64_t *remaini
 
 /// Makes a tracker known to the process under a name; replaces the one of that name.
 /// @param tracker  the registry takes a reference of its own
-/// @param name     NULL means "default"
+/// @param name     copied; NULL means "default"
+/// @return TW_OK, TW_EINVAL for an empty name, TW_ENOMEM
 TW_API tw_status tw_register_tracker(tw_tracker *tracker, const char *name, tw_error *error);
-/// Removes a name; TW_ENOENT when it is not there.
+/// Removes a name, and gives the registry's reference back. TW_ENOENT when it is not there.
 TW_API tw_status tw_unregister_tracker(const char *name, tw_error *error);
 /// @param[out] out  a new reference, owned by the caller
 /// @return TW_OK, or TW_ENOENT with a message that lists the known names
@@ -698,6 +750,7 @@ typedef struct tw_engine_stats {
   unsigned workers;
   uint64_t rebuilt; ///< scripts of workers that were made anew: their memory was full
 } tw_engine_stats;
+/// May be called at any time.
 TW_API void tw_engine_get_stats(tw_engine *engine, tw_engine_stats *out);
 
 /// What has happened at one path of the script's tree, over all workers and generations.
@@ -722,10 +775,10 @@ TW_API tw_status tw_engine_close(tw_engine *engine, int timeout_ms, uint64_t *re
 
 /* ------------------------------------------------------------------- other */
 
-/// Frees memory that a function of this library gave to the caller.
+/// Frees memory that a function of this library gave to the caller, as tw_context_resolve does.
 TW_API void tw_free(void *memory);
 
-/// Writes a UUIDv7 (RFC 9562), monotonic within the process, with its NUL.
+/// Writes a UUIDv7 (RFC 9562), monotonic within the process, with its NUL. Thread-safe.
 TW_API void tw_uuid7(char out[37]);
 
 /// The Lua module of this library: `luaL_requiref(L, "tidewire", luaopen_tidewire, 0)`.

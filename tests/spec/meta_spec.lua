@@ -48,4 +48,15 @@ describe("the types", function()
       end
     end
   end)
+
+  for _, page in ipairs { "tidewire", "processors", "regex", "path", "testing" } do
+    it("say of every function in " .. page .. " what it does", function()
+      local said = false
+      for line in io.lines("lua/tidewire/meta/" .. page .. ".lua") do
+        local name = line:match "^function ([%w_.:]+)"
+        assert.is_true(not name or said, tostring(name) .. " has no sentence")
+        said = line:find "^%-%-%- %S" ~= nil or said and line:find "^%-%-%-" ~= nil
+      end
+    end)
+  end
 end)

@@ -32,6 +32,7 @@ local testing = {}
 ---@return string?
 function testing.diff(expected, got) end
 
+--- A backend that keeps the JSON text of all it gets.
 ---@return tidewire.testing.Recorder
 function testing.recorder() end
 

@@ -40,12 +40,13 @@
 ---@field close? fun(self: table)
 
 ---@class tidewire.BackendStats
----@field sent integer
----@field failed integer
----@field duplicate integer
+---@field sent integer  events accepted and not lost
+---@field failed integer  events that it did not take, or lost later
+---@field duplicate integer  of `sent`: events it had already
 
 ---@class tidewire.Backend
 local Backend = {}
+--- What has happened at it: events sent, failed, and had already.
 ---@return tidewire.BackendStats
 function Backend:stats() end
 --- Of a memory backend: how many events it holds.
@@ -72,19 +73,21 @@ function Backend:events() end
 ---@field traceback? string  of an error in Lua
 
 ---@class tidewire.RouterStats
----@field received integer
----@field dropped integer
----@field unrouted integer
----@field failed integer
----@field dead integer
+---@field received integer  events that entered
+---@field dropped integer  ended by a processor
+---@field unrouted integer  that the route sent to no backend
+---@field failed integer  failures of processors and of the route
+---@field dead integer  handed to `on_dead`
 
 --- What routers and trackers share.
 ---@class tidewire.Tree
 ---@field backends table<string, tidewire.AnyBackend>  a copy
 ---@field processors tidewire.AnyProcessor[]  in order; a copy
 local Tree = {}
+--- Appends a processor; it holds for events that enter later.
 ---@param processor tidewire.AnyProcessor
 function Tree:register_processor(processor) end
+--- Hangs a backend or router below, under a name that is not taken.
 ---@param name string
 ---@param backend tidewire.AnyBackend
 function Tree:register_backend(name, backend) end
@@ -105,8 +108,10 @@ function Tree:send(event, more) end
 ---@param seconds? number  how long to wait at most; without it, without limit
 ---@return true? ok, string? message, string? code, integer? remaining  events that were not, in time
 function Tree:flush(seconds) end
+--- Flushes and closes every backend; the first failure is told.
 ---@return true? ok, string? message, string? code
 function Tree:close() end
+--- What has happened in this router, without those below.
 ---@return tidewire.RouterStats
 function Tree:stats() end
 --- Runs the timers that are due; `emit` and `send` do it too. A router script's are run for it.
@@ -121,7 +126,7 @@ local Router = Tree
 ---@field backends? table<string, tidewire.AnyBackend>
 ---@field on_failure? fun(failure: tidewire.Failure)
 ---@field on_dead? fun(failure: tidewire.Failure)  gets events to keep: on_error = "dead_letter"
----@field tests? table[]  of the root: `{ "sentence", given = …, expect = … }`, run before a reload
+---@field tests? table[]  of the root: `{ "sentence", given = …, expect = … }`, run before it starts, before a reload and by `tidewire check`
 ---@field engine? tidewire.EngineOptions  of the root: how the engine runs it
 
 ---@class tidewire.Watchdog  undoes a reload when too many events fail after it
@@ -133,28 +138,28 @@ local Router = Tree
 
 --- How an engine runs a script; the host's options come first.
 ---@class tidewire.EngineOptions
----@field workers? integer
+---@field workers? integer  threads with a Lua state each, 1 to 64; 1
 ---@field partition_by? string|fun(event: tidewire.View): string|number|boolean|nil  the key whose events keep their order, or its path
----@field queue? integer  events that wait at a worker
----@field overload? "block"|"drop_newest"|"drop_oldest"
----@field block_for? number|string
+---@field queue? integer  events that wait at a worker, at most; 2048
+---@field overload? "block"|"drop_newest"|"drop_oldest"  what a full queue does; "block"
+---@field block_for? number|string  how long "block" waits before it drops; without end
 ---@field watch? boolean  reload when the script's files change
 ---@field reload? tidewire.ReloadOptions
----@field max_event? integer|string
----@field max_depth? integer
+---@field max_event? integer|string  bytes of an event that is read, such as "64KiB"; 1 MiB
+---@field max_depth? integer  its deepest nesting; 128
 
 ---@class tidewire.TrackerDeclaration
 ---@field script? string  a router script, run by workers; then only these fields are allowed, and context_locator
 ---@field host_backends? table<string, tidewire.Backend>  that the script may name with `tw.backends.host`
----@field workers? integer
+---@field workers? integer  threads that run the script, 1 to 64; 1
 ---@field partition_by? string  path of the key whose events keep their order
----@field queue? integer  events that wait at a worker
----@field overload? "block"|"drop_newest"|"drop_oldest"
----@field block_for? number|string
+---@field queue? integer  events that wait at a worker, at most; 2048
+---@field overload? "block"|"drop_newest"|"drop_oldest"  what a full queue does; "block"
+---@field block_for? number|string  how long "block" waits before it drops; without end
 ---@field watch? boolean  reload when the script's files change
 ---@field reload? tidewire.ReloadOptions
----@field max_event? integer|string
----@field max_depth? integer
+---@field max_event? integer|string  bytes of an event that is read, such as "64KiB"; 1 MiB
+---@field max_depth? integer  its deepest nesting; 128
 ---@field grants? string[]  what the script may use besides: "io", "os", "debug", "package", "bytecode", "lpeg"
 ---@field package_path? string  where the script's `require` looks besides its folder
 ---@field memory_limit? integer|string  of each worker's state, or "none"
@@ -170,6 +175,7 @@ local Router = Tree
 --- A stack of named contexts; `pairs` gives names and fields in the order they were entered.
 ---@class tidewire.Context
 local Context = {}
+--- Enters a named context; one of the same name is hidden until `exit`.
 ---@param name string
 ---@param fields? table<string, any>
 ---@return true? ok, string? message, string? code
@@ -180,17 +186,20 @@ function Context:exit(name) end
 --- The union of the contexts; later ones override.
 ---@return table<string, any>
 function Context:resolve() end
+--- A copy of the stack, to hand to another coroutine.
 ---@return tidewire.Context
 function Context:copy() end
 
 --- Finds the context that holds for the caller: a shipped one, or any object with `get`.
 ---@class tidewire.Locator
 local Locator = {}
+--- The context that holds for the caller.
 ---@return tidewire.Context
 function Locator:get() end
 
 ---@class tidewire.CoroutineLocator: tidewire.Locator
 local CoroutineLocator = {}
+--- The context of the running coroutine.
 ---@return tidewire.Context
 function CoroutineLocator:get() end
 --- Makes a context hold in a coroutine, by default the running one.
@@ -204,6 +213,7 @@ function CoroutineLocator:copy_to(thread) end
 --- An entered context, for `local _ <close>`.
 ---@class tidewire.Entered
 local Entered = {}
+--- Leaves the context, as `<close>` does.
 function Entered:close() end
 
 ---@class tidewire.Tracker: tidewire.Tree
@@ -214,6 +224,7 @@ local Tracker = setmetatable({}, { __index = Tree })
 ---@param data? table<string, any>
 ---@return true? ok, string? message, string? code
 function Tracker:emit(name, data) end
+--- Enters a context in the located context of the caller.
 ---@param name string
 ---@param fields? table<string, any>
 ---@return true? ok, string? message, string? code
@@ -229,24 +240,28 @@ function Tracker:exit_context(name) end
 ---@param f? fun(...): T
 ---@return tidewire.Entered|T
 function Tracker:context(name, fields, f, ...) end
+--- The union of the contexts that hold for the caller.
 ---@return table<string, any>
 function Tracker:resolve_context() end
 --- Replaces the script of `tw.tracker { script = … }` by what its files hold now. Fails, and
 --- the old one goes on, when anything is wrong with it.
 ---@return true? ok
 ---@return string? message
----@return tidewire.Code? code
+---@return string? code
 function Tracker:reload() end
 
 --- A path into events, compiled once; see `tidewire.path`.
 ---@class tidewire.Path
 local Path = {}
+--- The value there, a view of an object or array; nil when nothing is there.
 ---@param event tidewire.View
 ---@return any
 function Path:get(event) end
+--- Sets the value there; missing objects on the way are made.
 ---@param event tidewire.View
 ---@param value any
 function Path:set(event, value) end
+--- Removes every value that matches, and says how many there were.
 ---@param event tidewire.View
 ---@return integer removed
 function Path:remove(event) end
@@ -259,6 +274,7 @@ function Path:map(event, f) end
 --- What `tidewire.every` and `tidewire.after` give.
 ---@class tidewire.Timer
 local Timer = {}
+--- Ends the timer; again, it does nothing.
 function Timer:cancel() end
 
 ---@class tidewire.StateOptions
@@ -272,9 +288,11 @@ function Timer:cancel() end
 --- A store of keys and values that all states of the process share.
 ---@class tidewire.Shared
 local Shared = {}
+--- The value of a key; nil when there is none, or its time is over.
 ---@param key string
 ---@return tidewire.SharedValue
 function Shared:get(key) end
+--- Sets the value of a key.
 ---@param key string
 ---@param value tidewire.SharedValue  nil deletes
 ---@param ttl? number  seconds; for ever without it
@@ -286,6 +304,7 @@ function Shared:set(key, value, ttl) end
 ---@param ttl? number  seconds, for a new value
 ---@return number? sum, string? message, string? code
 function Shared:incr(key, by, ttl) end
+--- Removes a key, and says whether it was there.
 ---@param key string
 ---@return boolean existed
 function Shared:delete(key) end
@@ -295,6 +314,7 @@ function Shared:delete(key) end
 ---@param seconds? number
 ---@return number|boolean|nil
 function Shared:ttl(key, seconds) end
+--- How many keys there are.
 ---@return integer
 function Shared:count() end
 
@@ -334,6 +354,7 @@ function M.drop() end
 ---@param ... tidewire.Event
 ---@return tidewire.Event[]
 function M.split(...) end
+--- A new UUIDv7: ids that sort by time.
 ---@return string uuid
 function M.uuid7() end
 --- Compiles a PCRE2 pattern for UTF-8 text; a bad one raises. Compile it once, outside of the
@@ -349,17 +370,21 @@ function M.regex(pattern, flags) end
 ---@param text string
 ---@return tidewire.Path
 function M.path(text) end
+--- The HMAC-SHA-256 of a text in hexadecimal digits.
 ---@param key string
 ---@param text string
 ---@return string hex
 function M.hmac_sha256(key, text) end
+--- A fast hash of a text, XXH3 of 64 bits; no secret.
 ---@param text string
 ---@return integer hash
 function M.xxh3(text) end
 
+--- Declares a router; a mistake raises at your line. A router script returns one.
 ---@param declaration tidewire.RouterDeclaration
 ---@return tidewire.Router
 function M.router(declaration) end
+--- Makes a tracker: a router with contexts in front of it, or one whose routing is in a `script`.
 ---@param declaration? tidewire.TrackerDeclaration
 ---@return tidewire.Tracker
 function M.tracker(declaration) end
@@ -367,6 +392,7 @@ function M.tracker(declaration) end
 ---@param tracker tidewire.Tracker
 ---@param name? string  "default" without one
 function M.register_tracker(tracker, name) end
+--- Takes a tracker's name away; an unknown one is an error.
 ---@param name? string
 function M.unregister_tracker(name) end
 --- An unknown name is an error that lists the known ones.
