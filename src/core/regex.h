@@ -1,4 +1,4 @@
-/// regex.h: PCRE2 patterns with JIT and a match limit.
+/// regex.h: PCRE2 patterns with machine code, whose matches are bounded.
 #ifndef TW_CORE_REGEX_H
 #define TW_CORE_REGEX_H
 
@@ -12,7 +12,8 @@ typedef struct tw_regex tw_regex;
 tw_status tw_regex_new(const char *pattern, tw_regex **out, tw_error *error);
 void tw_regex_free(tw_regex *regex);
 /// Matches at the start of the text, as Python's `re.match` does.
-/// @return TW_OK, TW_ENOENT when it does not match, TW_ELIMIT when the match limit is passed
+/// @return TW_OK, TW_ENOENT when it does not match, TW_ELIMIT after too many steps or with too
+///         much memory, TW_ENOMEM, TW_EINVAL when PCRE2 gives up for another reason
 tw_status tw_regex_match(const tw_regex *regex, const char *text, size_t len, tw_error *error);
 
 #endif

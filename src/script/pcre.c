@@ -1,37 +1,18 @@
-/* PCRE2 has a limit of its own for what one match may do, but counts it anew at each place
-   that a match could begin at, and an item that takes a whole text, such as `a*+`, counts
-   once. So by itself it bounds nothing but the square of a text's length:
-
-   - For a *short* text that is good enough: machine code runs at full speed, with a limit that
-     keeps the product small, and on a small stack, because what counts once may also return
-     from as many calls of a group as the stack holds.
-   - For a longer one, or when that limit was passed, a second compilation of the pattern is
-     *watched*: it calls back before each item. The callback counts items and the bytes between
-     them, and looks at the guard now and then. It is made when it is first needed.
-
-   Between two callbacks lies at most one pass over the text. Two items can do more: a back
-   reference may compare a long group without moving, which is counted by what groups hold;
-   and \X may look back to the beginning, so its texts are kept short.
+/* How matches are bounded is told in core/pcre_meter.h. Here the meter also looks at the guard
+   now and then. A watched compilation is made when it is first needed.
 
    Memory of patterns is taken from the guard. Machine code is not, but it is counted. */
 #include "script/pcre.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 
 enum {
-  QUICK = 50000000, /* what a match may do at worst that is not watched */
-  QUICK_TEXT = 440, /* bytes: for longer ones the limit would be passed too often */
-  QUICK_EACH = 512, /* what counts once: calls that the small stack holds, or a text's bytes */
   MOST_STEPS = 10000000, /* of a match that is watched */
   OFTEN = 1 << 16,       /* steps between two looks at the guard */
-  BYTES_EACH = 16,       /* that are one step */
-  COMPARED_EACH = 64,    /* the same, when they may be compared */
   STEPS_EACH = 8,        /* that take as long as an instruction of Lua */
   COMPILE_STEPS = 5000,  /* of the shortest pattern */
-  CLUSTERED = 16384,     /* bytes of a text that \X is matched with */
   STACK_FIRST = 32768,   /* bytes of the stack of machine code, */
   STACK_MOST = 2 << 20,  /* and what it may grow to */
   HEAP_KIB = 8192        /* that are used instead without machine code */
@@ -61,50 +42,16 @@ static void give_back(void *memory, void *guard) {
 
 /* ------------------------------------------------------------------ space */
 
-static int look(tw_pcre_space *space) {
-  space->look = space->steps + OFTEN;
-  if (space->steps >= MOST_STEPS) return PCRE2_ERROR_CALLOUT;
-  uint64_t instructions = (space->done + space->steps) / STEPS_EACH;
-  return tw_guard_would_stop(space->guard, instructions) ? PCRE2_ERROR_CALLOUT : 0;
-}
-
-static size_t length_of_group(const pcre2_callout_block *item, size_t group) {
-  if (group >= item->capture_top) return 0;
-  size_t start = item->offset_vector[2 * group], end = item->offset_vector[2 * group + 1];
-  return start != PCRE2_UNSET && end > start ? end - start : 0;
-}
-
-static size_t longest_group(const pcre2_callout_block *item) {
-  size_t longest = 0;
-  for (size_t group = 1; group < item->capture_top; group++) {
-    size_t len = length_of_group(item, group);
-    if (len > longest) longest = len;
-  }
-  return longest;
-}
-
-/* How much the item compares when it is a back reference: \1 the group; \g, \k and (?P=name),
-   and what may stand before one, any of the groups. */
-static size_t compared_by(const pcre2_callout_block *item, const char *pattern) {
-  const char *at = pattern + item->pattern_position;
-  if (!item->next_item_length || !strchr("\\( \t\n\r#", *at)) return 0;
-  if (*at == '(') return strncmp(at, "(?P=", 4) == 0 ? longest_group(item) : 0;
-  if (*at != '\\' || strchr("gkQE", at[1])) return longest_group(item);
-  return at[1] >= '1' && at[1] <= '9' ? length_of_group(item, strtoul(at + 1, NULL, 10)) : 0;
-}
-
-/* Before each item of a watched pattern. */
-static int watch(pcre2_callout_block *item, void *self) {
-  tw_pcre_space *space = self;
-  size_t before = space->place, here = item->current_position;
-  space->place = here;
-  space->steps += 1 + (here > before ? here - before : before - here) / BYTES_EACH;
-  if (space->compares) space->steps += compared_by(item, space->pattern) / COMPARED_EACH;
-  return space->steps < space->look ? 0 : look(space);
+/* The meter is the space's first member. */
+static bool stops(tw_pcre_meter *meter) {
+  const tw_pcre_space *space = (tw_pcre_space *)meter;
+  meter->look = meter->steps + OFTEN;
+  if (meter->steps >= MOST_STEPS) return true;
+  return tw_guard_would_stop(space->guard, (space->done + meter->steps) / STEPS_EACH);
 }
 
 tw_status tw_pcre_space_open(tw_pcre_space *space, tw_guard *guard, tw_error *error) {
-  *space = (tw_pcre_space){.guard = guard};
+  *space = (tw_pcre_space){.guard = guard, .meter.stops = stops};
   space->memory = pcre2_general_context_create(take, give_back, guard);
   if (space->memory) space->quick = pcre2_match_context_create(space->memory);
   if (space->quick) space->limits = pcre2_match_context_create(space->memory);
@@ -113,7 +60,7 @@ tw_status tw_pcre_space_open(tw_pcre_space *space, tw_guard *guard, tw_error *er
     tw_pcre_space_close(space);
     return tw_no_memory(error);
   }
-  pcre2_set_callout(space->limits, watch, space);
+  pcre2_set_callout(space->limits, tw_pcre_meter_watch, &space->meter);
   pcre2_set_heap_limit(space->limits, HEAP_KIB);
   pcre2_set_match_limit(space->limits, UINT32_MAX);
   /* Without it, machine code has 32 KiB of the thread's stack. */
@@ -182,12 +129,6 @@ static tw_status compile(tw_pcre *pcre, uint32_t more, pcre2_code **out, tw_erro
   return *out ? TW_OK : explain(pcre, code, offset, error);
 }
 
-static bool holds_escape(const char *text, size_t len, char letter) {
-  for (size_t i = 1; i < len; i++)
-    if (text[i] == letter && text[i - 1] == '\\') return true;
-  return false;
-}
-
 static tw_status check_groups(tw_pcre *pcre, tw_error *error) {
   pcre2_pattern_info(pcre->quick, PCRE2_INFO_CAPTURECOUNT, &pcre->groups);
   if (pcre->groups <= TW_PCRE_GROUPS) return TW_OK;
@@ -210,7 +151,7 @@ tw_status tw_pcre_open(tw_pcre_space *space, const char *pattern, size_t len, ui
     tw_pcre_close(out);
     return status;
   }
-  out->is_clustered = holds_escape(pattern, len, 'X');
+  out->is_clustered = tw_pcre_is_clustered(pattern, len);
   out->is_fast = assemble(out, out->quick);
   return TW_OK;
 }
@@ -237,11 +178,11 @@ size_t tw_pcre_size(const tw_pcre *pcre) {
 static int match_quickly(tw_pcre *pcre, const char *text, size_t len, size_t from,
                          uint32_t options) {
   tw_pcre_space *space = pcre->space;
-  if (!pcre->is_fast || len > QUICK_TEXT) return PCRE2_ERROR_MATCHLIMIT;
-  uint64_t worst = (uint64_t)(len + 1) * QUICK_EACH;
-  space->done += BYTES_EACH + len / BYTES_EACH;
-  space->risk += worst / COMPARED_EACH;
-  pcre2_set_match_limit(space->quick, (uint32_t)(QUICK / worst));
+  if (!pcre->is_fast || len > TW_PCRE_QUICK_TEXT) return PCRE2_ERROR_MATCHLIMIT;
+  uint64_t worst = (uint64_t)(len + 1) * TW_PCRE_QUICK_EACH;
+  space->done += TW_PCRE_BYTES_EACH + len / TW_PCRE_BYTES_EACH;
+  space->risk += worst / TW_PCRE_COMPARED_EACH;
+  pcre2_set_match_limit(space->quick, (uint32_t)(TW_PCRE_QUICK / worst));
   return pcre2_jit_match(pcre->quick, (PCRE2_SPTR)text, len, from, options, space->data,
                          space->quick);
 }
@@ -249,44 +190,24 @@ static int match_quickly(tw_pcre *pcre, const char *text, size_t len, size_t fro
 static int match_watched(tw_pcre *pcre, const char *text, size_t len, size_t from,
                          uint32_t options) {
   tw_pcre_space *space = pcre->space;
-  pcre2_pattern_info(pcre->watched, PCRE2_INFO_BACKREFMAX, &space->compares);
-  space->pattern = pcre->pattern;
-  space->steps = 0;
-  space->place = from;
-  space->look = OFTEN;
+  tw_pcre_meter_begin(&space->meter, pcre->watched, pcre->pattern, from, OFTEN);
   int found = pcre2_match(pcre->watched, (PCRE2_SPTR)text, len, from, options, space->data,
                           space->limits);
-  space->done += BYTES_EACH + space->steps;
+  space->done += TW_PCRE_BYTES_EACH + space->meter.steps;
   return found;
 }
 
-/* Why there is no result. */
-static tw_status refuse(const tw_pcre *pcre, int found, size_t len, tw_error *error) {
-  if (found == PCRE2_ERROR_NOMEMORY) return tw_no_memory(error);
-  if (found == PCRE2_ERROR_CALLOUT || found == PCRE2_ERROR_MATCHLIMIT)
-    return tw_fail(error, TW_ELIMIT,
-                   "pattern \"%.*s\" gave up after %d steps on a text of %zu bytes; make it "
-                   "match with less backtracking",
-                   shown(pcre), pcre->pattern, MOST_STEPS, len);
-  if (found == PCRE2_ERROR_JIT_STACKLIMIT || found == PCRE2_ERROR_HEAPLIMIT)
-    return tw_fail(error, TW_ELIMIT,
-                   "pattern \"%.*s\" needs more than %d KiB of memory for a text of %zu bytes; "
-                   "repeat a class instead of a group, or with *+ or ++",
-                   shown(pcre), pcre->pattern,
-                   found == PCRE2_ERROR_HEAPLIMIT ? HEAP_KIB : STACK_MOST / 1024, len);
-  PCRE2_UCHAR reason[200];
-  pcre2_get_error_message(found, reason, sizeof reason);
-  return tw_fail(error, TW_EINVAL, "pattern \"%.*s\" cannot be matched: %s", shown(pcre),
-                 pcre->pattern, (const char *)reason);
+static tw_pcre_refusal refusal(const tw_pcre *pcre, size_t len, int found) {
+  int kib = found == PCRE2_ERROR_HEAPLIMIT ? HEAP_KIB : STACK_MOST / 1024;
+  return (tw_pcre_refusal){pcre->pattern, pcre->len, len, MOST_STEPS, kib};
 }
 
 static tw_status search_watched(tw_pcre *pcre, const char *text, size_t len, size_t from,
                                 uint32_t options, int *found, tw_error *error) {
-  if (pcre->is_clustered && len > CLUSTERED)
-    return tw_fail(error, TW_ELIMIT,
-                   "pattern \"%.*s\" holds \\X, which is matched with at most %d bytes of "
-                   "text, not %zu",
-                   shown(pcre), pcre->pattern, CLUSTERED, len);
+  if (pcre->is_clustered && len > TW_PCRE_CLUSTERED) {
+    tw_pcre_refusal what = refusal(pcre, len, 0);
+    return tw_pcre_refuse_clusters(&what, error);
+  }
   if (!pcre->watched) {
     tw_status status = compile(pcre, PCRE2_AUTO_CALLOUT, &pcre->watched, error);
     if (status) return status;
@@ -319,6 +240,9 @@ tw_status tw_pcre_match(tw_pcre *pcre, const char *text, size_t len, size_t from
     if (status) return status;
   }
   if (result == PCRE2_ERROR_NOMATCH) return TW_ENOENT;
-  if (result < 0) return refuse(pcre, result, len, error);
+  if (result < 0) {
+    tw_pcre_refusal what = refusal(pcre, len, result);
+    return tw_pcre_refuse(&what, result, error);
+  }
   return copy_places(pcre, from, again, found, error);
 }

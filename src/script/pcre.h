@@ -3,9 +3,7 @@
 #ifndef TW_SCRIPT_PCRE_H
 #define TW_SCRIPT_PCRE_H
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-
+#include "core/pcre_meter.h"
 #include "script/guard.h"
 
 /// The most bytes of a pattern, and groups in it.
@@ -13,18 +11,14 @@ enum { TW_PCRE_PATTERN = 32768, TW_PCRE_GROUPS = 127 };
 
 /// What the patterns of a state share. Zeroed it is closed. It must not move.
 typedef struct tw_pcre_space {
-  tw_guard *guard; ///< whose memory patterns take; NULL: of no limit
+  tw_pcre_meter meter; ///< of the match under way
+  tw_guard *guard;     ///< whose memory patterns take; NULL: of no limit
   pcre2_general_context *memory;
   pcre2_match_context *quick, *limits; ///< for the two kinds of matches
   pcre2_match_data *data;
   pcre2_jit_stack *stack;
   uint64_t done; ///< steps that the guard was not told yet
   uint64_t risk; ///< steps that may have been taken at worst
-
-  uint64_t steps, look; ///< of the match under way; where to look at the guard
-  const char *pattern;  ///< of it
-  uint32_t compares;    ///< whether it has back references
-  size_t place;         ///< of the last item
 } tw_pcre_space;
 
 typedef struct tw_pcre {

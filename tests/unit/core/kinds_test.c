@@ -1,4 +1,8 @@
 #include "core/kind.h"
+
+#include <stdlib.h>
+#include <time.h>
+
 #include "core/regex.h"
 #include "core/units.h"
 #include "unit/core/probe.h"
@@ -137,6 +141,65 @@ static void a_regex_matches_at_the_start(void **state) {
       assert_int_equal(tw_regex_match(regex, cases[i].text, strlen(cases[i].text), NULL),
                        cases[i].expected);
     }
+    tw_regex_free(regex);
+  }
+}
+
+/* In processor time; the limit of PCRE2 alone takes 6 s and more for some. */
+static void no_regex_runs_away_whatever_the_text(void **state) {
+  (void)state;
+  enum { LONG = 100000 };
+  static const struct {
+    const char *pattern, *reason;
+  } cases[] = {
+      {"(a+)+$", "gave up after 1000000 steps on a text of 100000 bytes"},
+      {"(?:a*+b|a)*+$", "gave up"},
+      {"(?:(?=a*+c)|a)*?b", "gave up"},
+      {"(?:(?:(?:a*+b|a){9})+c|a){9}d", "gave up"},
+      {"(?=(a+))(?:(?!\\1c)a)*b", "gave up"},
+      {"(?=(a+))(?:(?!\\g{1}c)a)*b", "gave up"},
+      {"(?!a)|(?R)", "nested recursion"},
+      {"(a(?R)?)+b", "memory"},
+      {"\\X*b", "holds \\X, which is matched with at most 16384 bytes of text, not 100000"},
+  };
+  char *text = malloc(LONG);
+  memset(text, 'a', LONG);
+  text[LONG - 1] = '!';
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    tw_regex *regex;
+    tw_error error = {0};
+    assert_int_equal(tw_regex_new(cases[i].pattern, &regex, NULL), TW_OK);
+    for (size_t len = LONG; len > 40; len /= 15) {
+      clock_t began = clock();
+      tw_status status = tw_regex_match(regex, text + LONG - len, len, &error);
+      double seconds = (double)(clock() - began) / CLOCKS_PER_SEC;
+      if (status == TW_OK) fail_msg("%s matches %zu bytes", cases[i].pattern, len);
+      if (seconds > 3) fail_msg("%s took %.1f s of %zu bytes", cases[i].pattern, seconds, len);
+      if (len == LONG && !strstr(error.message, cases[i].reason))
+        fail_msg("%s: %s", cases[i].pattern, error.message);
+    }
+    tw_regex_free(regex);
+  }
+  free(text);
+}
+
+static void a_regex_matches_long_texts_as_short_ones(void **state) {
+  (void)state;
+  char text[5000];
+  for (size_t i = 0; i < sizeof text; i++) text[i] = "edx."[i % 4];
+  static const struct {
+    const char *pattern;
+    tw_status expected;
+  } cases[] = {
+      {"^edx\\.", TW_OK},      {"edu", TW_ENOENT},          {".*\\.$", TW_OK},
+      {"(?:edx\\.)+$", TW_OK}, {"[a-z.]*video", TW_ENOENT}, {"(edx.)\\1+$", TW_OK},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    tw_regex *regex;
+    assert_int_equal(tw_regex_new(cases[i].pattern, &regex, NULL), TW_OK);
+    for (size_t len = 4; len <= sizeof text; len += 4)
+      assert_int_equal(tw_regex_match(regex, text, len, NULL),
+                       len < 8 && i == 5 ? TW_ENOENT : cases[i].expected);
     tw_regex_free(regex);
   }
 }
@@ -289,6 +352,8 @@ int main(void) {
       cmocka_unit_test(options_are_read_as_declared),
       cmocka_unit_test(sizes_and_durations_have_units),
       cmocka_unit_test(a_regex_matches_at_the_start),
+      cmocka_unit_test(no_regex_runs_away_whatever_the_text),
+      cmocka_unit_test(a_regex_matches_long_texts_as_short_ones),
       cmocka_unit_test(a_bad_regex_names_pattern_offset_and_reason),
       cmocka_unit_test(filters_pass_and_drop_by_name),
       cmocka_unit_test(bad_processor_options_are_told),
