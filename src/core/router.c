@@ -108,29 +108,33 @@ static tw_status publish(tw_router *router, tw_change *change, tw_error *error) 
   return status;
 }
 
-/* Makes room for one more pointer. */
-static bool reserve(void ***vector, size_t count, size_t *cap) {
-  if (count < *cap) return true;
+/* Makes room for one more pointer.
+   @return the vector, which may have moved; NULL without memory: it stays as it was */
+static void *reserve(void *vector, size_t count, size_t *cap) {
+  if (count < *cap) return vector;
   size_t wanted = *cap ? *cap * 2 : 4;
-  void **grown = tw_realloc(*vector, wanted * sizeof *grown);
-  if (!grown) return false;
-  *vector = grown;
-  *cap = wanted;
-  return true;
+  void *grown = tw_realloc(vector, wanted * sizeof(void *));
+  if (grown) *cap = wanted;
+  return grown;
+}
+
+static tw_status append_processor(tw_router *router, tw_processor *processor, tw_change *change,
+                                  tw_error *error) {
+  tw_processor **grown =
+      reserve(router->processors, router->processor_count, &router->processor_cap);
+  if (!grown) return tw_no_memory(error);
+  router->processors = grown;
+  grown[router->processor_count++] = processor;
+  tw_status status = publish(router, change, error);
+  if (status != TW_OK) router->processor_count--;
+  return status;
 }
 
 tw_status tw_router_add_processor(tw_router *router, tw_processor *processor, tw_error *error) {
   tw_change change = {0};
-  tw_status status = TW_OK;
   if (!processor) return tw_fail(error, TW_EINVAL, "NULL is no processor");
   tw_topology_lock();
-  if (reserve((void ***)&router->processors, router->processor_count, &router->processor_cap)) {
-    router->processors[router->processor_count++] = processor;
-    status = publish(router, &change, error);
-    if (status != TW_OK) router->processor_count--;
-  } else {
-    status = tw_no_memory(error);
-  }
+  tw_status status = append_processor(router, processor, &change, error);
   tw_topology_unlock();
   tw_change_finish(&change, NULL, NULL);
   if (status != TW_OK) tw_processor_unref(processor);
@@ -248,9 +252,9 @@ static tw_status check_port(const tw_router *router, const tw_port *port, tw_err
 static tw_status insert_port(tw_router *router, tw_port *port, tw_change *change,
                              tw_error *error) {
   size_t at;
-  if (!reserve((void ***)&router->ports, router->port_count, &router->port_cap)) {
-    return tw_no_memory(error);
-  }
+  tw_port **grown = reserve(router->ports, router->port_count, &router->port_cap);
+  if (!grown) return tw_no_memory(error);
+  router->ports = grown;
   find_port(router, port->name, &at);
   tw_port **place = router->ports + at;
   size_t behind = router->port_count - at;
