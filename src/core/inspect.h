@@ -2,6 +2,7 @@
 #ifndef TW_CORE_INSPECT_H
 #define TW_CORE_INSPECT_H
 
+#include "base/buffer.h"
 #include "tidewire.h"
 
 /// tw_router_send that also tells what became of the event.
@@ -37,5 +38,10 @@ bool tw_router_has_route(tw_router *router);
 /// @param self      borrowed: outlives the tree
 tw_status tw_router_watch(tw_router *router, const tw_observer *observer, void *self,
                           tw_error *error);
+
+/// tw_router_visit with a buffer for the paths, which is kept: a second visit needs memory only
+/// for longer ones.
+tw_status tw_router_visit_with(tw_router *router, tw_buffer *path, tw_visit_fn visit,
+                               void *self);
 
 #endif

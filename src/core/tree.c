@@ -303,10 +303,17 @@ static tw_status visit_below(tw_router *router, tw_buffer *path, tw_visit_fn vis
   return status;
 }
 
+tw_status tw_router_visit_with(tw_router *router, tw_buffer *path, tw_visit_fn visit,
+                               void *self) {
+  path->len = 0;
+  tw_status status = visit_below(tw_router_ref(router), path, visit, self);
+  tw_router_unref(router);
+  return status;
+}
+
 tw_status tw_router_visit(tw_router *router, tw_visit_fn visit, void *self) {
   tw_buffer path = {0};
-  tw_status status = visit_below(tw_router_ref(router), &path, visit, self);
+  tw_status status = tw_router_visit_with(router, &path, visit, self);
   tw_buffer_fini(&path);
-  tw_router_unref(router);
   return status;
 }

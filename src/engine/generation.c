@@ -79,10 +79,11 @@ tw_status tw_generation_open(tw_generation *generation, tw_error *error) {
     status = tw_router_open(tw_script_router(generation->scripts[i]), error);
     tw_script_release(generation->scripts[i]);
   }
-  for (unsigned i = 0; i < generation->count && status == TW_OK; i++)
+  for (unsigned i = 0; i < generation->count && status == TW_OK; i++) {
     status =
         tw_ledger_enter(generation->ledger, tw_script_router(generation->scripts[i]), error);
-  generation->is_entered = true;
+    generation->entered += status == TW_OK;
+  }
   tw_snapshot_complete(generation->snapshot);
   return status;
 }
@@ -94,7 +95,7 @@ tw_status tw_generation_free(tw_generation *generation, tw_error *error) {
     tw_script *script = generation->scripts[i];
     tw_status status = tw_script_close(script, first ? NULL : error);
     if (!first) first = status;
-    if (generation->is_entered) tw_ledger_leave(generation->ledger, tw_script_router(script));
+    if (i < generation->entered) tw_ledger_leave(generation->ledger, tw_script_router(script));
     tw_script_free(script);
   }
   tw_dealer_free(generation->dealer);

@@ -12,7 +12,7 @@ typedef struct tw_generation {
   uint64_t number;
   tw_snapshot *snapshot; ///< a reference: of all its files
   tw_ledger *ledger;     ///< borrowed
-  bool is_entered;       ///< in the ledger
+  unsigned entered;      ///< of the scripts, from the first: those in the ledger
   tw_dealer *dealer;     ///< owned; NULL: the key is no function
   unsigned count;
   tw_script *scripts[TW_MAX_WORKERS];

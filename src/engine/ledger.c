@@ -1,11 +1,16 @@
 /* A row is a path with a kind; its parts are the routers and backends that live there now. A
-   part that leaves for the last time is added to the sum of its row. */
+   part that leaves for the last time is added to the sum of its row.
+
+   A tree enters in two steps, so that it does so wholly or not at all: its parts are marked as
+   coming, and when there was memory for all of them, they have come. The second step needs no
+   memory and does not look at the tree. */
 #include "engine/ledger.h"
 
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "core/inspect.h"
 #include "core/kind.h"
 
 typedef struct part {
@@ -13,12 +18,14 @@ typedef struct part {
   tw_backend *backend; /* a reference; or */
   tw_router *router;   /* borrowed */
   size_t trees;        /* that have entered with it */
+  size_t coming;       /* how often the one has it that enters just now */
 } part;
 
 struct tw_ledger_row {
   tw_ledger_row *next;
   part *parts;
   tw_branch gone; /* sums over what has left; its texts are the row's */
+  bool is_new;    /* made for the tree that enters just now */
   char text[];    /* path and kind */
 };
 
@@ -71,6 +78,7 @@ static tw_ledger_row *new_row(const char *path, const char *kind) {
   tw_ledger_row *row = tw_calloc(1, sizeof *row + path_size + kind_size);
   if (!row) return NULL;
   row->gone.path = memcpy(row->text, path, path_size);
+  row->is_new = true;
   if (kind) row->gone.kind = memcpy(row->text + path_size, kind, kind_size);
   return row;
 }
@@ -97,7 +105,7 @@ static bool enter_part(tw_ledger_row *row, tw_backend *backend, tw_router *route
     (*at)->backend = backend ? tw_backend_ref(backend) : NULL;
     (*at)->router = router;
   }
-  (*at)->trees++;
+  (*at)->coming++;
   return true;
 }
 
@@ -110,14 +118,44 @@ static void enter(void *self, const char *path, tw_backend *backend, tw_router *
   if (!*row || !enter_part(*row, backend, router)) to->status = TW_ENOMEM;
 }
 
+/* What is coming has come; or it goes again, and has not counted anything. */
+static void settle_parts(tw_ledger_row *row, bool has_come) {
+  for (part **at = &row->parts; *at;) {
+    part *it = *at;
+    if (has_come) it->trees += it->coming;
+    it->coming = 0;
+    if (it->trees) {
+      at = &it->next;
+      continue;
+    }
+    *at = it->next;
+    free_part(it);
+  }
+}
+
+static void settle(tw_ledger *ledger, bool has_come) {
+  for (tw_ledger_row **at = &ledger->rows; *at;) {
+    tw_ledger_row *row = *at;
+    settle_parts(row, has_come);
+    if (has_come || !row->is_new) {
+      row->is_new = false;
+      at = &row->next;
+      continue;
+    }
+    *at = row->next;
+    tw_free(row);
+  }
+}
+
 tw_status tw_ledger_enter(tw_ledger *ledger, tw_router *root, tw_error *error) {
   entering to = {ledger, TW_OK};
   pthread_mutex_lock(&ledger->mutex);
   enter(&to, "", NULL, root);
-  tw_status status = tw_router_visit(root, enter, &to);
+  tw_status status = tw_router_visit_with(root, &ledger->path, enter, &to);
+  bool has_come = !to.status && !status;
+  settle(ledger, has_come);
   pthread_mutex_unlock(&ledger->mutex);
-  if (to.status) return tw_no_memory(error);
-  return status ? tw_no_memory(error) : TW_OK;
+  return has_come ? TW_OK : tw_no_memory(error);
 }
 
 static void leave(void *self, const char *path, tw_backend *backend, tw_router *router) {
@@ -133,7 +171,7 @@ static void leave(void *self, const char *path, tw_backend *backend, tw_router *
 void tw_ledger_leave(tw_ledger *ledger, tw_router *root) {
   pthread_mutex_lock(&ledger->mutex);
   leave(ledger, "", NULL, root);
-  tw_router_visit(root, leave, ledger);
+  tw_router_visit_with(root, &ledger->path, leave, ledger);
   pthread_mutex_unlock(&ledger->mutex);
 }
 
@@ -152,6 +190,7 @@ void tw_ledger_visit(tw_ledger *ledger, tw_branch_visit_fn visit, void *self) {
 void tw_ledger_init(tw_ledger *ledger) {
   pthread_mutex_init(&ledger->mutex, NULL);
   ledger->rows = NULL;
+  ledger->path = (tw_buffer){0};
 }
 
 static void free_row(tw_ledger_row *row) {
@@ -169,5 +208,6 @@ void tw_ledger_fini(tw_ledger *ledger) {
     ledger->rows = gone->next;
     free_row(gone);
   }
+  tw_buffer_fini(&ledger->path);
   pthread_mutex_destroy(&ledger->mutex);
 }
