@@ -26,6 +26,7 @@ void tw_term_init(tw_term *term) {
   term->is_terminal = able && isatty(STDERR_FILENO) == 1;
   term->colour = term->is_terminal && !wanted("NO_COLOR");
   term->progress = false;
+  pthread_mutex_init(&term->mutex, NULL);
 }
 
 const char *tw_term_style(const tw_term *term, tw_style style) {
@@ -47,9 +48,26 @@ void tw_term_clean(tw_buffer *out, const char *text) {
   }
 }
 
+/// `\r` and "erase to the end" redraw in place; the cursor stays behind the text. The mutex is
+/// held.
+static void draw(tw_term *term, const char *text) {
+  if (!term->is_terminal || (!text && !term->progress)) return;
+  fprintf(stderr, "\r\x1b[K%s", text ? text : "");
+  fflush(stderr);
+  term->progress = text != NULL;
+}
+
+void tw_term_progress(tw_term *term, const char *text) {
+  pthread_mutex_lock(&term->mutex);
+  draw(term, text);
+  pthread_mutex_unlock(&term->mutex);
+}
+
 void tw_term_write(tw_term *term, const tw_buffer *text) {
-  tw_term_progress(term, NULL);
+  pthread_mutex_lock(&term->mutex);
+  draw(term, NULL);
   if (text->len) fwrite(text->data, 1, text->len, stderr);
+  pthread_mutex_unlock(&term->mutex);
 }
 
 static void write_line(tw_term *term, const char *message, bool is_bad) {
@@ -71,14 +89,6 @@ void tw_term_complain(tw_term *term, const char *format, ...) {
 }
 
 void tw_term_say(tw_term *term, const char *text) { write_line(term, text, false); }
-
-/// `\r` and "erase to the end" redraw in place; the cursor stays behind the text.
-void tw_term_progress(tw_term *term, const char *text) {
-  if (!term->is_terminal || (!text && !term->progress)) return;
-  fprintf(stderr, "\r\x1b[K%s", text ? text : "");
-  fflush(stderr);
-  term->progress = text != NULL;
-}
 
 const char *tw_grouped(uint64_t value, char out[TW_GROUPED_ROOM]) {
   char digits[TW_GROUPED_ROOM];

@@ -1,10 +1,11 @@
 /// term.h: what the command says on standard error.
 ///
 /// All of it goes through here, so that messages and the progress line keep out of each
-/// other's way, and what comes from events cannot steer a terminal.
+/// other's way, and what comes from events cannot steer a terminal. Several threads may use one.
 #ifndef TW_APP_TERM_H
 #define TW_APP_TERM_H
 
+#include <pthread.h>
 #include <stdbool.h>
 
 #include "base/buffer.h"
@@ -12,11 +13,13 @@
 typedef struct tw_term {
   bool is_terminal; ///< standard error is a terminal that can redraw a line
   bool colour;      ///< and wants colour
-  bool progress;    ///< a progress line is on the screen
+  bool progress;    ///< a progress line is on the screen; under the mutex
+  pthread_mutex_t mutex;
 } tw_term;
 
 typedef enum tw_style { TW_PLAIN, TW_BOLD, TW_RED, TW_YELLOW } tw_style;
 
+/// It lives as long as the process.
 void tw_term_init(tw_term *term);
 /// Writes one line, `tidewire: …`, in red. Control characters become '?'.
 void tw_term_complain(tw_term *term, const char *format, ...) TW_PRINTF(2, 3);

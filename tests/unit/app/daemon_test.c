@@ -84,7 +84,7 @@ typedef int command(int argc, char **argv, tw_term *term);
 static printed call(command *run, const char *words) {
   char text[256], *argv[8] = {0};
   int argc = 0;
-  tw_term term = {0};
+  tw_term term = {.mutex = PTHREAD_MUTEX_INITIALIZER};
   printed got;
   snprintf(text, sizeof text, "%s", words);
   for (char *word = strtok(text, " "); word; word = strtok(NULL, " "))
