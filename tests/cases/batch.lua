@@ -3,7 +3,7 @@ local batch = processors.batch
 
 local function at(time, name, events)
   local count = select(2, events:gsub("n", ""))
-  return ('{"name":"%s","timestamp":"2026-01-01T00:00:%sZ","data":{"count":%d,"events":[%s]},"context":{}}'):format(
+  return ('{"name":"%s","timestamp":"2026-01-01T00:00:%sZ","context":{},"data":{"count":%d,"events":[%s]}}'):format(
     name,
     time,
     count,

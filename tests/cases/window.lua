@@ -7,7 +7,7 @@ local function event(time, fields)
 end
 
 local function told(at, data, name)
-  local head = '{"name":"%s","timestamp":"%s%s.000000Z","data":{%s},"context":{}}'
+  local head = '{"name":"%s","timestamp":"%s%s.000000Z","context":{},"data":{%s}}'
   return head:format(name or "window", DAY, at, data)
 end
 
@@ -102,7 +102,7 @@ return {
       given = { 0, [[{"timestamp":"2099-01-01T00:00:00Z"}]], event "00:30", 3600 },
       expect = {
         told("01:00", span("00:00", "01:00") .. ',"count":1'),
-        [[{"name":"window","timestamp":"2026-01-01T00:01:00.000000Z","data":{"from":"2099-01-01T00:00:00.000000Z","to":"2099-01-01T00:01:00.000000Z","count":1},"context":{}}]],
+        [[{"name":"window","timestamp":"2026-01-01T00:01:00.000000Z","context":{},"data":{"from":"2099-01-01T00:00:00.000000Z","to":"2099-01-01T00:01:00.000000Z","count":1}}]],
       },
     },
     {

@@ -61,8 +61,8 @@ function M.new(given, finish)
 
   --- The same for an event of now with this name, and these data as JSON text.
   function self.emit(name, data)
-    local head = ('{"name":%s,"timestamp":"%s","data":'):format(tw.encode(name), tw.format_time())
-    self.send(head .. data .. ',"context":{}}')
+    local head = ('{"name":%s,"timestamp":"%s","context":{},"data":'):format(tw.encode(name), tw.format_time())
+    self.send(head .. data .. "}")
   end
 
   --- The same for each of a list of data: one that fails keeps back none of the others. Raises

@@ -63,7 +63,7 @@ static void emit_enters_the_same_router_from_its_top(void **state) {
                            "end }, " OUT " }");
   send(tw_script_router(script), "{\"name\":\"a\"}");
   assert_stored(tw_script_router(script), 0,
-                "{\"name\":\"b\",\"data\":{\"from\":\"a\"},\"context\":{}}");
+                "{\"name\":\"b\",\"context\":{},\"data\":{\"from\":\"a\"}}");
   tw_script_free(script);
 }
 

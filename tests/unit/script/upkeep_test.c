@@ -81,7 +81,7 @@ static void timers_emit_into_the_router_at_their_time(void **state) {
   assert_int_equal(look(script, last, sizeof last), 1);
   assert_string_equal(last,
                       "{\"name\":\"tick\",\"timestamp\":\"2026-11-24T05:00:10.000000Z\","
-                      "\"data\":{\"n\":1},\"context\":{}}");
+                      "\"context\":{},\"data\":{\"n\":1}}");
   pass(script, 35); /* what was leapt over is not made up for; the rhythm stays */
   assert_int_equal(look(script, NULL, 0), 2);
   assert_next(script, 5);
