@@ -1,6 +1,7 @@
 -- A session's id is new each time, so it is taken out behind.
 local tw = require "tidewire"
 local p = tw.processors
+local LONG = ("a"):rep(250)
 
 local function sessionize(options)
   return p.chain(p.sessionize(options), p.remove { "context.session.id", "s.id", "data.id" })
@@ -47,6 +48,16 @@ return {
         [[{"name":"over","timestamp":"2026-01-01T00:00:00.000000Z","context":{},"data":{"key":1,"start":"2026-01-01T00:00:00.000000Z","end":"2026-01-01T00:00:00.000000Z","events":1}}]],
         [[{"u":1,"timestamp":"2026-01-01T00:01:01Z","s":{"number":1,"start":"2026-01-01T00:01:01.000000Z"}}]],
         [[{"name":"over","timestamp":"2026-01-01T00:00:00.000000Z","context":{},"data":{"key":1,"start":"2026-01-01T00:01:01.000000Z","end":"2026-01-01T00:01:01.000000Z","events":1}}]],
+      },
+    },
+    {
+      "a long key is known, and told, by its hash",
+      processor = sessionize { by = "u", gap = 60 },
+      given = { { u = LONG }, 59, { u = LONG }, 60 },
+      expect = {
+        { u = LONG, context = { session = session(1, "00:00") } },
+        { u = LONG, context = { session = session(2, "00:00") } },
+        ended("01:59", "#" .. tw.hmac_sha256("", "s" .. LONG), "00:00", "00:59", 2),
       },
     },
     {

@@ -1,6 +1,11 @@
 local window = require("tidewire").processors.window
 
 local DAY = "2026-01-01T00:"
+local LONG = ("a"):rep(250)
+
+local function hash(key)
+  return "#" .. require("tidewire").hmac_sha256("", key)
+end
 
 local function event(time, fields)
   return ('{"timestamp":"%s%sZ"%s}'):format(DAY, time, fields and "," .. fields or "")
@@ -25,6 +30,20 @@ return {
         told("00:00", '"key":7,' .. span("00:00", "01:00") .. ',"count":1'),
         told("00:00", '"key":"x",' .. span("00:00", "01:00") .. ',"count":2'),
         told("00:00", '"key":7,' .. span("01:00", "02:00") .. ',"count":1'),
+      },
+    },
+    {
+      "a long key is known by its hash, and so is a long value",
+      processor = window { every = 60, by = "u", compute = { distinct = "v" }, keep = false },
+      given = {
+        0,
+        event("00:10", ('"u":"%s","v":"%s"'):format(LONG, LONG)),
+        event("00:20", ('"u":"%s","v":"%s"'):format(LONG, LONG)),
+        event("00:20", ('"u":"%sb","v":1%s'):format(LONG, ("0"):rep(300))),
+      },
+      expect = {
+        told("00:00", ('"key":"%s",'):format(hash("s" .. LONG .. "b")) .. span("00:00", "01:00") .. ',"distinct":1'),
+        told("00:00", ('"key":"%s",'):format(hash("s" .. LONG)) .. span("00:00", "01:00") .. ',"distinct":1'),
       },
     },
     {

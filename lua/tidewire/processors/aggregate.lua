@@ -4,6 +4,7 @@
 -- window can be kept in a state. Integers stay integers; a sum that leaves 64 bits becomes a
 -- float, and a result beyond all floats is nil. What is no number counts for `distinct` and `count` only.
 
+local keyed = require "tidewire.processors.keyed"
 local paths = require "tidewire.processors.paths"
 
 local M = {}
@@ -94,7 +95,7 @@ local function distinct(path, max)
         return
       end
       slot.seen, slot.n = slot.seen or {}, slot.n or 0
-      local key = kind:sub(1, 1) .. text
+      local key = keyed.short(kind:sub(1, 1) .. text)
       if not slot.seen[key] and slot.n < max then
         slot.seen[key] = true
         slot.n = slot.n + 1

@@ -12,7 +12,7 @@ local function by_id(event)
   if id == nil or id == tw.null then
     return "", "null"
   end
-  return type(id) == "string" and "s" .. id or "n" .. tw.encode(id), "id"
+  return keyed.short(type(id) == "string" and "s" .. id or "n" .. tw.encode(id)), "id"
 end
 
 local function build(given)
@@ -32,7 +32,6 @@ local function build(given)
     if kind == "null" then
       return nil
     end
-    key = recent.key(key)
     recent.store(store)
     local now = core.steady()
     local seen = recent.get(store, key)

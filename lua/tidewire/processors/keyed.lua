@@ -6,6 +6,7 @@ local paths = require "tidewire.processors.paths"
 local M = {}
 
 local MOST = 1e9 -- seconds: as far as a timer goes
+local LONGEST = 200 -- bytes of a key
 
 --- What is wrong with numbers that must be above 0, in the order given; nil when nothing is.
 function M.positive_problem(given, names)
@@ -32,12 +33,18 @@ function M.microseconds(seconds)
   return math.max(1, math.floor(seconds * 1e6 + 0.5))
 end
 
+--- What to keep of a key: senders of long ones must not fill the memory.
+function M.short(key)
+  return #key > LONGEST and "#" .. tw.hmac_sha256("", key) or key
+end
+
 local function everything()
   return "", "null"
 end
 
 --- A function `event -> key, kind, text`: a key that tells a string from a number of the same
--- digits, `null` for what is missing. Without a path all events have one key.
+-- digits, `null` for what is missing. Without a path all events have one key. A long key is its
+-- hash, and so is the text.
 function M.key_of(by)
   if by == nil then
     return everything
@@ -51,7 +58,12 @@ function M.key_of(by)
     if text == nil or kind == "null" then
       return "", "null"
     end
-    return kind:sub(1, 1) .. text, kind, text
+    local whole = kind:sub(1, 1) .. text
+    local key = M.short(whole)
+    if key ~= whole then
+      return key, "string", key
+    end
+    return key, kind, text
   end
 end
 

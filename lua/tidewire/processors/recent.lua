@@ -6,16 +6,7 @@
 -- microseconds unless the bound cuts that short, and nothing is ever searched for what is old.
 -- A store is a plain table of JSON-able values: it may be a `tidewire.state`.
 
-local tw = require "tidewire"
-
 local M = {}
-
-local LONGEST = 200 -- bytes of a key
-
---- What to keep for a key: senders of long ones must not fill the memory.
-function M.key(key)
-  return #key > LONGEST and "#" .. tw.hmac_sha256("", key) or key
-end
 
 --- Makes a table a store, or leaves it one.
 function M.store(t)

@@ -46,7 +46,7 @@ local function build(given)
   end
 
   return options.processor("throttle", function(event)
-    return take(recent.key((key_of(event))))
+    return take((key_of(event)))
   end, given)
 end
 
