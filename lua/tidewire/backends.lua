@@ -21,6 +21,7 @@ M.host = core.entry(function(name)
 end)
 
 return setmetatable(M, {
+  __metatable = false,
   __index = function(_, kind)
     local nearest = type(kind) == "string" and core.suggest(kind, KINDS)
     declare.misuse(

@@ -11,7 +11,7 @@ end
 
 --- Contexts that follow the running coroutine. A new coroutine begins with none; `copy_to`
 -- gives it a copy of the caller's, `set` any context.
-local per_coroutine = { __name = "tidewire.locator" }
+local per_coroutine = { __name = "tidewire.locator", __metatable = false }
 per_coroutine.__index = per_coroutine
 
 function per_coroutine:get()

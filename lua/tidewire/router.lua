@@ -82,7 +82,7 @@ function M.attach(entry, home)
   local meta = getmetatable(entry)
   if meta == nil then
     M.attach(entry[1], home)
-  elseif type(meta) == "table" and meta.__name == "tidewire.processor" and entry.attach then
+  elseif meta == "tidewire.processor" and entry.attach then
     entry.attach(home)
   end
 end

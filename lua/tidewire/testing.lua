@@ -98,7 +98,7 @@ end
 
 -- ----------------------------------------------------------------- clock
 
-local clock = { __name = "tidewire.clock" }
+local clock = { __name = "tidewire.clock", __metatable = false }
 clock.__index = clock
 
 local function run_timers(tree)

@@ -89,7 +89,7 @@ end
 -- ---------------------------------------------------------------- timers
 
 local methods = {}
-local class = { __name = "tidewire.timer", __index = methods }
+local class = { __name = "tidewire.timer", __metatable = false, __index = methods }
 
 --- Ends a timer; the second time does nothing.
 function methods:cancel()

@@ -106,7 +106,7 @@ function M.tracker(declared)
 end
 
 --- An entered context that is left once: by `<close>`, or by hand with `close`.
-local guard = { __name = "tidewire.entered" }
+local guard = { __name = "tidewire.entered", __metatable = false }
 guard.__index = guard
 
 function guard:close()

@@ -89,8 +89,12 @@ static const tw_offer *push_offers(lua_State *L, tw_lua *lua, int index) {
 }
 
 /* engine(script, options, backends it may name) -> a backend that sends into it, or nil,
-   message, code */
+   message, code. Its options grant and limit, which is for the host alone. */
 static int new_engine(lua_State *L) {
+  if (tw_lua_self(L)->gate->is_script)
+    return tw_lua_misuse(L,
+                         "tracker: a router script cannot run another one; nest routers, or "
+                         "have the host run both");
   luaL_checktype(L, 3, LUA_TTABLE);
   const tw_engine_ops ops = {.offers = push_offers(L, tw_lua_self(L), 3)};
   declared it = declare(L, TW_CLASS_BACKEND, "tracker");

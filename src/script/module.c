@@ -177,8 +177,10 @@ tw_gate *tw_module_open(lua_State *L, bool light) {
   lua_insert(L, -2);
   load(L, preload_all(L, lua));
   lua_pushvalue(L, -3);
-  lua_rotate(L, -3, -1);
+  lua_pushvalue(L, -3);
   lua_call(L, 2, 0); /* init.lua(module, core) */
+  tw_class_seal(L, lua_gettop(L));
+  lua_pop(L, 1);
   return gate;
 }
 

@@ -1,12 +1,12 @@
 /* The classes of C objects, and their metatables.
 
    An object belongs to a class when it has that very metatable, which the gate keeps: nothing
-   that a script can put together passes for one. `__metatable` hides it from scripts, but for
-   that of processors.
+   that a script can put together passes for one. `__metatable` hides it from scripts.
 
    A class has its methods and its finalizer from C. Its parts go to the Lua library as
    `core.CLASS`, which adds methods and getters to them while it loads; a field is a method,
-   or else what a getter gives. */
+   or else what a getter gives. When it has loaded, the metatable is taken out of them: scripts
+   can get at `core`. */
 #include "script/object.h"
 
 #include "script/message.h"
@@ -108,10 +108,8 @@ static void fill_metatable(lua_State *L, tw_lua *lua, tw_class class_, int parts
   lua_setfield(L, -2, "__index");
   lua_pushfstring(L, "tidewire.%s", class_names[class_]);
   lua_setfield(L, -2, "__name");
-  if (class_ != TW_CLASS_PROCESSOR) { /* whose `__call` is looked for by the library */
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-  }
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
   tw_lua_pushfunction(L, lua, finalize);
   lua_setfield(L, -2, "__gc");
 }
@@ -132,6 +130,15 @@ void tw_class_setup(lua_State *L, tw_lua *lua, tw_class class_, const luaL_Reg *
   lua_pop(L, 1);
   lua_setfield(L, parts, "meta");
   lua_setfield(L, parts - 1, class_names[class_]);
+}
+
+void tw_class_seal(lua_State *L, int core) {
+  for (size_t i = 0; i < sizeof class_names / sizeof *class_names; i++) {
+    lua_getfield(L, core, class_names[i]);
+    lua_pushnil(L);
+    lua_setfield(L, -2, "meta");
+    lua_pop(L, 1);
+  }
 }
 
 /* ------------------------------------------------------------------- JSON */

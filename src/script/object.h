@@ -44,6 +44,8 @@ tw_handle *tw_handle_check_tree(lua_State *L, tw_lua *lua, int index);
 /// `tidewire.core`: `core.CLASS = { methods =, getters =, meta = }`.
 void tw_class_setup(lua_State *L, tw_lua *lua, tw_class class_, const luaL_Reg *methods,
                     lua_CFunction finalize);
+/// Takes the metatables out of the table at `core`.
+void tw_class_seal(lua_State *L, int core);
 
 /// Pushes the metatable of a class.
 void tw_class_push(lua_State *L, tw_lua *lua, tw_class class_);

@@ -14,6 +14,9 @@
 #include "script/value.h"
 #include "script/view.h"
 
+/* The difference of two times fits. */
+#define FARTHEST ((lua_Integer)1 << 60)
+
 int64_t tw_lua_utc(const tw_lua *lua) {
   return lua->by_hand ? lua->hand_us : lua->clock.utc_us(lua->clock.self);
 }
@@ -48,8 +51,11 @@ void tw_lua_set_clock(lua_State *L, tw_lua *lua, const tw_clock *clock) {
 static int turn(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
   int64_t before = tw_lua_steady(lua);
-  lua->by_hand = !lua_isnoneornil(L, 1);
-  if (lua->by_hand) lua->hand_us = luaL_checkinteger(L, 1);
+  bool by_hand = !lua_isnoneornil(L, 1);
+  lua_Integer us = luaL_optinteger(L, 1, 0);
+  luaL_argcheck(L, us > -FARTHEST && us < FARTHEST, 1, "microseconds since 1970 expected");
+  lua->by_hand = by_hand;
+  if (by_hand) lua->hand_us = us;
   if (!lua_toboolean(L, 2)) shift(L, lua, before);
   return 0;
 }

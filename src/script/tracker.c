@@ -183,9 +183,19 @@ static const char *check_registered(lua_State *L, int index) {
   return name ? name : "default";
 }
 
+/* The registry is of the process, and a router script is a guest in it. */
+static tw_lua *check_host(lua_State *L) {
+  tw_lua *lua = tw_lua_self(L);
+  if (lua->gate->is_script)
+    tw_lua_misuse(L,
+                  "registered trackers are the host's; a router script sends with "
+                  "tidewire.emit, or makes a tracker of its own");
+  return lua;
+}
+
 /* register_tracker(tracker, name) */
 static int register_tracker(lua_State *L) {
-  tw_lua *lua = tw_lua_self(L);
+  tw_lua *lua = check_host(L);
   lua_settop(L, 2);
   tw_handle *self = check_tracker(L, 1, "tracker");
   const char *name = check_registered(L, 2);
@@ -201,7 +211,7 @@ static int register_tracker(lua_State *L) {
 
 /* unregister_tracker(name) */
 static int unregister_tracker(lua_State *L) {
-  tw_lua *lua = tw_lua_self(L);
+  tw_lua *lua = check_host(L);
   lua_settop(L, 1);
   const char *name = check_registered(L, 1);
   lua_rawgeti(L, LUA_REGISTRYINDEX, lua->gate->trackers);
@@ -218,7 +228,7 @@ static int unregister_tracker(lua_State *L) {
 
 /* get_tracker(name): the object that was registered here, or a new one for C's tracker */
 static int get_tracker(lua_State *L) {
-  tw_lua *lua = tw_lua_self(L);
+  tw_lua *lua = check_host(L);
   lua_settop(L, 1);
   const char *name = check_registered(L, 1);
   tw_handle *handle = tw_handle_new(L, lua, TW_CLASS_TRACKER);

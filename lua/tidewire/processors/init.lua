@@ -24,6 +24,7 @@ local M = {
 }
 
 return setmetatable(M, {
+  __metatable = false,
   __index = function(_, name)
     local known = declare.sorted_keys(M)
     local nearest = type(name) == "string" and core.suggest(name, known)

@@ -149,6 +149,7 @@ end
 
 local callable = {
   __name = "tidewire.processor",
+  __metatable = "tidewire.processor", -- by which a router knows it
   __call = function(self, event)
     return self[1](event)
   end,

@@ -126,10 +126,25 @@ static void a_killed_coroutine_never_runs_again(void **state) {
   tw_script_free(script);
 }
 
+/* Each seed with a new script: what one call has done to the library stays. */
+static void the_librarys_own_functions_bear_any_arguments(void **state) {
+  (void)state;
+  for (int seed = 1; seed <= 40; seed++) {
+    char json[64];
+    tw_script *script = load("core_at_random");
+    seen = (witness){0};
+    snprintf(json, sizeof json, "{\"name\":\"attack\",\"seed\":%d}", seed);
+    send(tw_script_router(script), json);
+    assert_true(still_routes(script));
+    tw_script_free(script);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_attack_ends_cleanly_and_the_script_routes_on),
       cmocka_unit_test(a_killed_coroutine_never_runs_again),
+      cmocka_unit_test(the_librarys_own_functions_bear_any_arguments),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }
