@@ -212,6 +212,7 @@ static const char *hint_for(const char *line, const tw_gate *gate) {
 /* The value that was raised is on top: the handler made it text, unless there was no memory
    or the handler itself failed. */
 static tw_outcome raised(tw_gate *gate, lua_State *L, int status, tw_error *error) {
+  tw_guard_note_failure(gate->lua->guard);
   if (tw_guard_is_killed(gate->lua->guard)) {
     tw_guard_tell(gate->lua->guard, error);
     return TW_RAISED;

@@ -25,11 +25,14 @@
 #include "base/clock.h"
 
 enum {
-  STEP = 10000,       /* instructions between two looks of the hook */
-  FEW = 1000000,      /* a limit of fewer is counted from the beginning */
-  TICK_NS = 2000000,  /* between two looks of the watchdog */
-  IDLE_TICKS = 25,    /* without a call, before it sleeps */
-  SLEEP_NS = 50000000 /* at most, for it may miss that it is woken */
+  STEP = 10000,        /* instructions between two looks of the hook */
+  FEW = 1000000,       /* a limit of fewer is counted from the beginning */
+  TICK_NS = 2000000,   /* between two looks of the watchdog */
+  IDLE_TICKS = 25,     /* without a call, before it sleeps */
+  SLEEP_NS = 50000000, /* at most, for it may miss that it is woken */
+
+  STARVATIONS = 8,      /* calls that failed for want of memory make a script sick, */
+  STARVING_TURNS = 1000 /* when so many calls lie between the first and the last */
 };
 
 /* The thread sanitizer holds signals back until a thread calls into it, which a loop in Lua
@@ -417,12 +420,24 @@ static void stop_counting(tw_guard *guard, lua_State *L) {
   if (!guard->in_event) forget(guard);
 }
 
+/* What a script keeps may be well below the limit and yet leave too little for its calls:
+   functions of C fail at the first refusal, where Lua itself collects garbage and tries again.
+   @return whether so many of its last calls have failed that this is not the events' doing */
+static bool is_starving(tw_guard *guard) {
+  unsigned turn = atomic_load_explicit(&guard->turn, memory_order_relaxed);
+  if (!guard->starved || guard->used <= guard->memory / 2) return false;
+  if (turn - guard->starving_since > STARVING_TURNS) guard->starvations = 0;
+  if (!guard->starvations++) guard->starving_since = turn;
+  return guard->starvations >= STARVATIONS;
+}
+
 /* A call that was counted, or refused memory, is over. */
 void tw_guard_settle(tw_guard *guard, lua_State *L) {
   if (guard->armed) stop_counting(guard, L);
   guard->late = 0;
   if (!guard->refused) return;
   lua_gc(L, LUA_GCCOLLECT);
-  guard->refused = false;
-  guard->sick = guard->used > guard->memory - guard->memory / 8;
+  bool is_full = guard->used > guard->memory - guard->memory / 8;
+  guard->sick = is_starving(guard) || is_full;
+  guard->refused = guard->starved = false;
 }

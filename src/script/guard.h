@@ -35,7 +35,9 @@ typedef struct tw_guard {
 
   size_t used;  ///< bytes that Lua holds
   bool refused; ///< memory was refused since the call began
-  bool sick;    ///< it stays near the limit with all garbage collected
+  bool starved; ///< and the call has failed
+  bool sick; ///< it stays near the limit with all garbage collected, or fails again and again
+  unsigned starvations, starving_since; ///< calls that failed so, and the turn of the first
 
   atomic_uint depth;           ///< calls from outside that are under way, nested
   atomic_uint turn;            ///< of the outermost one, or of the event
@@ -133,6 +135,11 @@ static inline bool tw_guard_is_stopped(const tw_guard *guard) {
 }
 /// Fills in why the call was killed.
 tw_status tw_guard_tell(const tw_guard *guard, tw_error *error);
+
+/// The call has failed, be it for want of memory or not. Before it leaves.
+static inline void tw_guard_note_failure(tw_guard *guard) {
+  if (guard && guard->refused) guard->starved = true;
+}
 
 /// Counts `steps` of a loop in C; raises when a limit is passed or was before.
 void tw_guard_step(tw_guard *guard, lua_State *L, uint64_t steps);

@@ -90,6 +90,32 @@ static void a_script_whose_memory_is_full_is_made_anew_with_its_state(void **sta
   end(engine);
 }
 
+/* What it keeps is below the share that makes it sick at once, and its events want one block
+   that does not fit beside it. */
+static void a_script_whose_events_fail_for_want_of_memory_is_made_anew(void **state) {
+  (void)state;
+  write_file("main.lua",
+             HEAD
+             "local kept = {}\n"
+             "return tw.router { processors = { { function(event)\n"
+             "  for i = 1, event.hog and 22 or 0 do kept[i] = ('x'):rep(100000) end\n"
+             "  event.n = #('x'):rep(900000)\n"
+             "end, on_error = 'drop' } }, " OUT " }",
+             path_of("out"));
+  tw_engine *engine = start_hearing(SMALL);
+  send(engine, "{}");
+  for (int i = 0; i < 7; i++) send(engine, "{\"hog\":true}");
+  drain(engine);
+  assert_int_equal(stats_of(engine).rebuilt, 0);
+  assert_int_equal(atomic_load(&heard.failed), 7);
+  for (int i = 0; i < 3; i++) send(engine, "{}");
+  drain(engine);
+  assert_int_equal(stats_of(engine).rebuilt, 1);
+  assert_int_equal(atomic_load(&heard.failed), 8);
+  assert_output("{\"n\":900000}\n{\"n\":900000}\n{\"n\":900000}\n");
+  end(engine);
+}
+
 static void a_state_that_fills_the_memory_is_begun_anew(void **state) {
   (void)state;
   write_hog();
@@ -318,6 +344,7 @@ static void a_rebuild_survives_any_failing_allocation(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_script_whose_memory_is_full_is_made_anew_with_its_state),
+      TEST(a_script_whose_events_fail_for_want_of_memory_is_made_anew),
       TEST(a_state_that_fills_the_memory_is_begun_anew),
       TEST(timers_run_in_the_new_script),
       TEST(one_that_fills_it_again_and_again_is_left_alone),
