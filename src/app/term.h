@@ -1,7 +1,8 @@
 /// term.h: what the command says on standard error.
 ///
 /// All of it goes through here, so that messages and the progress line keep out of each
-/// other's way, and what comes from events cannot steer a terminal. Several threads may use one.
+/// other's way, and what comes from events cannot steer a terminal. Several threads may use
+/// one.
 #ifndef TW_APP_TERM_H
 #define TW_APP_TERM_H
 

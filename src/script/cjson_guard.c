@@ -1,7 +1,8 @@
 /* lua-cjson ends the process when its buffer cannot grow, overflows the C stack when its
    depth is set high, and loses its buffer when Lua has no memory for what it decodes. So what
-   it is given is looked at first: how much text a value becomes, and how much memory a text
-   may need. Its configuration stays within what is safe. */
+   it is given is looked at first: how much text a value becomes, how much memory a text may
+   need, and how long both take, for nothing stops one call. Its configuration stays within
+   what is safe. */
 #include "script/cjson_guard.h"
 
 #include "script/guard.h"
@@ -17,6 +18,10 @@ enum {
   MOST_RATIO = 10,      /* of an array's length to its elements */
   MOST_GAPS = 1000,     /* of a short array's length */
   EACH_BYTE = 40,       /* that a byte of text may take: `[],[],` is the worst */
+  DECODE_NS = 30,       /* for a byte, at worst: the same */
+  ENCODE_NS = 300,      /* for a value: a number is the worst */
+  BYTE_NS = 4,          /* for a byte of a string, or of a gap */
+  LONG_NS = 1 << 18,    /* what is shorter is not looked at */
   OFTEN = 1024
 };
 
@@ -25,6 +30,7 @@ enum {
 typedef struct weighing {
   tw_guard *guard;
   size_t bytes; /* at most, so far */
+  size_t plain; /* of them: in strings and gaps */
   unsigned values;
 } weighing;
 
@@ -34,6 +40,11 @@ static void weigh(lua_State *L, weighing *w, int index, int depth);
 static size_t gaps(lua_Number length, size_t elements) {
   lua_Number most = (lua_Number)(elements * MOST_RATIO + MOST_GAPS);
   return (size_t)(length < most ? length : most) * 5;
+}
+
+static void add_plain(weighing *w, size_t bytes) {
+  w->bytes += bytes;
+  w->plain += bytes;
 }
 
 static void weigh_table(lua_State *L, weighing *w, int index, int depth) {
@@ -50,22 +61,28 @@ static void weigh_table(lua_State *L, weighing *w, int index, int depth) {
     if (lua_type(L, -2) == LUA_TNUMBER && lua_tonumber(L, -2) > length)
       length = lua_tonumber(L, -2);
   }
-  if (length > (lua_Number)elements) w->bytes += gaps(length, elements);
+  if (length > (lua_Number)elements) add_plain(w, gaps(length, elements));
 }
 
 static void weigh(lua_State *L, weighing *w, int index, int depth) {
   if (++w->values % OFTEN == 0) tw_guard_step(w->guard, L, OFTEN);
   w->bytes += 32;
-  if (lua_type(L, index) == LUA_TSTRING) w->bytes += 6 * lua_rawlen(L, index);
+  if (lua_type(L, index) == LUA_TSTRING) add_plain(w, 6 * lua_rawlen(L, index));
   else if (lua_istable(L, index)) weigh_table(L, w, index, depth);
   if (w->bytes > MOST_TEXT) luaL_error(L, "cjson.encode: the text would be too long");
 }
 
+/* Raises when the limits do not allow for so long a call. */
+static void charge(lua_State *L, tw_guard *guard, size_t ns) {
+  if (ns >= LONG_NS) tw_guard_charge(guard, L, ns);
+}
+
 /* Upvalues: the tw_lua, lua-cjson's. */
 static int encode(lua_State *L) {
-  weighing w = {tw_lua_self(L)->guard, 0, 0};
+  weighing w = {.guard = tw_lua_self(L)->guard};
   luaL_argcheck(L, lua_gettop(L) == 1, 1, "expected 1 argument");
   weigh(L, &w, 1, 0);
+  charge(L, w.guard, w.values * (size_t)ENCODE_NS + w.plain / 6 * BYTE_NS);
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_insert(L, 1);
   lua_call(L, 1, 1);
@@ -80,7 +97,7 @@ static bool has_room(const tw_guard *guard, size_t len) {
 }
 
 static int decode(lua_State *L) {
-  const tw_guard *guard = tw_lua_self(L)->guard;
+  tw_guard *guard = tw_lua_self(L)->guard;
   size_t len;
   luaL_argcheck(L, lua_gettop(L) == 1, 1, "expected 1 argument");
   luaL_checklstring(L, 1, &len);
@@ -89,6 +106,7 @@ static int decode(lua_State *L) {
     if (!has_room(guard, len))
       return luaL_error(L, "cjson.decode: not enough memory for a text of this length");
   }
+  charge(L, guard, len * DECODE_NS);
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_insert(L, 1);
   lua_call(L, 1, 1);

@@ -140,6 +140,25 @@ static void limit_package(lua_State *L, const char *script, const tw_script_opti
 
 /* -------------------------------------------------------------- allow-list */
 
+/* Each byte of the format may become a whole date. Upvalue: Lua's own, which has none. */
+static int format_date(lua_State *L) {
+  enum { LONGEST = 1000 };
+  size_t len;
+  luaL_optlstring(L, 1, "", &len);
+  if (len > LONGEST)
+    return luaL_error(L, "os.date: a format of %d bytes is too long; %d is the limit", (int)len,
+                      LONGEST);
+  return lua_tocfunction(L, lua_upvalueindex(1))(L);
+}
+
+static void wrap_date(lua_State *L) {
+  lua_getglobal(L, "os");
+  lua_getfield(L, -1, "date");
+  lua_pushcclosure(L, format_date, 1);
+  lua_setfield(L, -2, "date");
+  lua_pop(L, 1);
+}
+
 static void limit_os(lua_State *L) {
   static const char *const kept[] = {"time", "date", "clock", "difftime", "getenv", NULL};
   lua_getglobal(L, "os");
@@ -198,6 +217,7 @@ void tw_sandbox_open(lua_State *L, tw_lua *lua, const char *script,
   tw_print_setup(L);
   tw_cjson_preload(L, lua);
   replace_functions(L, lua, options);
+  wrap_date(L);
   keep_library(L);
   lock_strings(L);
   limit_package(L, script, options, snapshot);

@@ -230,8 +230,11 @@ static tw_status check_place(writer *w, const frame *f) {
       return refuse(w, f->outer, TW_ETYPE, "a table inside itself cannot be part of an event");
   if (f->depth > w->max_depth)
     return refuse(w, f->outer, TW_ELIMIT, "nested deeper than the limit of the event allows");
-  if (w->lua->guard && w->out->len > MOST_TEXT)
+  const tw_guard *guard = w->lua->guard;
+  if (guard && w->out->len > MOST_TEXT)
     return refuse(w, f->outer, TW_ELIMIT, "the value is longer than any event may be");
+  if (guard && guard->late) /* what is raised then is the kill, by the next instruction */
+    return refuse(w, f->outer, TW_ELIMIT, "the time for it is over");
   return TW_OK;
 }
 

@@ -54,4 +54,18 @@ describe("a sandboxed script", function()
       assert.truthy(got.err:find(message, 1, true), got.err)
     end
   end)
+
+  -- Or events could bring keys that collide in any table.
+  it("hashes_with_a_seed_that_differs_from_run_to_run", function()
+    local body = "local t = {} for i = 1, 40 do t['k' .. i] = i end "
+      .. "local order = {} for k in pairs(t) do order[#order + 1] = k end error(table.concat(order), 0)"
+    local seen, orders = {}, 0
+    for _ = 1, 6 do
+      local order = run("", with(body)).err:match "k%d[k%d]+"
+      assert.equal(40, select(2, order:gsub("k", "")))
+      orders = orders + (seen[order] and 0 or 1)
+      seen[order] = true
+    end
+    assert.is_true(orders > 1)
+  end)
 end)
