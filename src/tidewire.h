@@ -480,6 +480,8 @@ typedef struct tw_failure {
   /// | `"engine"` | the engine had no memory to route an event |
   /// | `"state"` | handing the state of a script over to the next; or the script had to be made
   /// anew, or should be, because its memory is full |
+  /// | `"watch"` | nothing by itself: the system does not tell of changes of a script's files,
+  /// which are looked at once a second instead |
   /// | `"breaker"` | nothing by itself: a function of a script was stopped again and again and
   /// rests from now on; or it runs again, then the error's code is TW_OK |
   const char *where;
@@ -645,7 +647,8 @@ typedef struct tw_offer {
 /// What an engine tells, and what it offers. All may be NULL; all functions are called from
 /// the workers and from whoever emits or reloads, at the same time. They must not flush,
 /// reload or close the engine: it is refused with TW_EINVAL where it would wait for itself.
-/// Nor may they let go of its last reference.
+/// They may let go of its last reference: then a thread of its own closes and frees it soon,
+/// and calls `free` when that is done.
 typedef struct tw_engine_ops {
   void (*failed)(void *self, const tw_failure *failure); ///< as in tw_observer
   void (*dead)(void *self, const tw_failure *failure);   ///< as in tw_observer
@@ -702,7 +705,8 @@ TW_API tw_status tw_engine_new(const char *script, const char *options, size_t l
                                const tw_engine_ops *ops, void *self, tw_engine **out,
                                tw_error *error);
 TW_API tw_engine *tw_engine_ref(tw_engine *engine);
-/// The last reference closes it, without limit of time, and frees it.
+/// The last reference closes it, without limit of time, and frees it; see tw_engine_ops for
+/// callbacks.
 TW_API void tw_engine_unref(tw_engine *engine);
 
 /// Hands an event over. It is processed later; what happens to it then goes to the ops.
@@ -766,7 +770,9 @@ typedef void (*tw_branch_visit_fn)(void *self, const tw_branch *branch);
 /// counts are final.
 TW_API void tw_engine_visit(tw_engine *engine, tw_branch_visit_fn visit, void *self);
 
-/// Takes no more events, processes those that wait, and ends the workers.
+/// Takes no more events, processes those that wait, and ends the workers. A reload that is
+/// under way gives up. When the time is over, only what cannot be interrupted is waited for: a
+/// call into a script, a backend or the host.
 /// @param timeout_ms  negative: without limit
 /// @param[out] remaining  events that were dropped because the time was over; may be NULL
 /// @return TW_OK, also the second time; TW_ELIMIT when events were dropped; what closing said

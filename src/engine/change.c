@@ -4,6 +4,7 @@
 #include "engine/change.h"
 
 #include "base/status.h"
+#include "core/inspect.h"
 #include "script/upkeep.h"
 
 void tw_worker_tell(tw_worker *worker, tw_status status, const tw_error *error) {
@@ -54,24 +55,32 @@ void tw_worker_await_change(tw_worker *worker) {
   pthread_mutex_unlock(&worker->mutex);
 }
 
-/* What the old script keeps in tidewire.state, the new one gets. */
-static void hand_over(tw_worker *worker, tw_script *next) {
+/* What the old script keeps in tidewire.state, the new one gets. What its backends hold is
+   flushed: a flush that comes later asks the new ones alone. */
+static tw_status hand_over(tw_worker *worker, tw_script *next, tw_error *flush_error) {
   tw_buffer state = {0};
   tw_error error = {0};
   tw_worker_tell(worker, tw_script_finish(worker->script, true, &error), &error);
+  tw_status flushed = tw_router_flush(tw_script_router(worker->script), flush_error);
   tw_status status = tw_script_export_state(worker->script, &state, &error);
   if (status == TW_OK) status = tw_script_import_state(next, state.data, state.len, &error);
   tw_worker_tell(worker, status, &error);
   tw_buffer_fini(&state);
   tw_script_release(worker->script);
+  return flushed;
 }
 
 void tw_worker_change_now(tw_worker *worker) {
   tw_script **home = worker->next;
+  tw_error error = {0};
   pthread_mutex_unlock(&worker->mutex);
-  hand_over(worker, *home);
+  tw_status status = hand_over(worker, *home, &error);
   if (worker->meet) pthread_barrier_wait(worker->meet);
   pthread_mutex_lock(&worker->mutex);
+  if (status && !worker->left_status) {
+    worker->left_status = status;
+    worker->left_error = error;
+  }
   worker->home = home;
   worker->script = *home;
   worker->next = NULL;

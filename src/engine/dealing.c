@@ -3,8 +3,7 @@
 
 #include "engine/worker.h"
 
-/* How often the thread is inside: a callback may send again. */
-static __thread unsigned inside_here;
+static __thread tw_visit *innermost;
 
 void tw_dealing_init(tw_dealing *dealing) {
   *dealing = (tw_dealing){0};
@@ -17,8 +16,10 @@ void tw_dealing_fini(tw_dealing *dealing) {
   pthread_mutex_destroy(&dealing->mutex);
 }
 
-tw_dealer *tw_dealing_enter(tw_dealing *dealing) {
-  bool waits = !inside_here++ && !tw_worker_is_here();
+tw_dealer *tw_dealing_enter(tw_dealing *dealing, tw_visit *visit) {
+  bool waits = !innermost && !tw_worker_is_here();
+  *visit = (tw_visit){dealing, innermost};
+  innermost = visit;
   pthread_mutex_lock(&dealing->mutex);
   while (waits && dealing->is_stopped) pthread_cond_wait(&dealing->changed, &dealing->mutex);
   dealing->inside++;
@@ -27,11 +28,17 @@ tw_dealer *tw_dealing_enter(tw_dealing *dealing) {
   return dealer;
 }
 
-void tw_dealing_leave(tw_dealing *dealing) {
-  inside_here--;
+void tw_dealing_leave(tw_dealing *dealing, const tw_visit *visit) {
+  innermost = visit->outer;
   pthread_mutex_lock(&dealing->mutex);
   if (!--dealing->inside && dealing->is_stopped) pthread_cond_broadcast(&dealing->changed);
   pthread_mutex_unlock(&dealing->mutex);
+}
+
+bool tw_dealing_is_here(const tw_dealing *dealing) {
+  const tw_visit *at = innermost;
+  while (at && at->dealing != dealing) at = at->outer;
+  return at != NULL;
 }
 
 /* The mutex stays locked, so that a worker does not come in either. */

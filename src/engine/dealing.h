@@ -19,13 +19,22 @@ typedef struct tw_dealing {
   uint64_t failed, told; ///< calls of the function
 } tw_dealing;
 
+/// A thread's being inside: it may be so several times, a callback may send again.
+typedef struct tw_visit {
+  const tw_dealing *dealing;
+  struct tw_visit *outer;
+} tw_visit;
+
 void tw_dealing_init(tw_dealing *dealing);
 void tw_dealing_fini(tw_dealing *dealing);
 /// Goes in. Waits while it is stopped, unless the thread is a worker or inside already, since
 /// others may wait for it.
+/// @param visit  on the thread's stack until it leaves
 /// @return the dealer, which stays until the thread leaves; NULL: none
-tw_dealer *tw_dealing_enter(tw_dealing *dealing);
-void tw_dealing_leave(tw_dealing *dealing);
+tw_dealer *tw_dealing_enter(tw_dealing *dealing, tw_visit *visit);
+void tw_dealing_leave(tw_dealing *dealing, const tw_visit *visit);
+/// @return whether the calling thread is inside
+bool tw_dealing_is_here(const tw_dealing *dealing);
 /// Waits until all are out; they stay out until tw_dealing_go_on.
 void tw_dealing_stop(tw_dealing *dealing);
 void tw_dealing_go_on(tw_dealing *dealing, tw_dealer *next);

@@ -127,6 +127,9 @@ static void free_engine(tw_engine *engine) {
   tw_free(engine);
 }
 
+static tw_status close_once(tw_engine *engine, int timeout_ms, uint64_t *remaining,
+                            tw_error *error);
+
 tw_status tw_engine_new(const char *script, const char *options, size_t len,
                         const tw_engine_ops *ops, void *self, tw_engine **out,
                         tw_error *error) {
@@ -138,16 +141,18 @@ tw_status tw_engine_new(const char *script, const char *options, size_t len,
   if (engine) engine->host = host;
   else tw_host_free(host);
   if (status == TW_OK) status = tw_engine_first(engine, error);
+  if (status == TW_OK) engine->ops.free = ops ? ops->free : NULL;
   if (status == TW_OK) status = start_workers(engine, error);
   if (status == TW_OK && (engine->options.watch || engine->options.watchdog_ns))
     status = tw_keeper_new(engine, &engine->keeper, error);
   if (status == TW_OK) {
-    engine->ops.free = ops ? ops->free : NULL;
     *out = engine;
     return TW_OK;
   }
   if (engine) {
-    tw_engine_close(engine, 0, NULL, NULL);
+    uint64_t none;
+    close_once(engine, 0, &none, NULL);
+    engine->ops.free = NULL;
     free_engine(engine);
   }
   if (ops && ops->free) ops->free(self);
@@ -159,11 +164,35 @@ tw_engine *tw_engine_ref(tw_engine *engine) {
   return engine;
 }
 
+static void *end_engine(void *self) {
+  tw_engine *engine = self;
+  uint64_t none;
+  close_once(engine, -1, &none, NULL);
+  free_engine(engine);
+  return NULL;
+}
+
+/* A thread that the engine waits for cannot end it. Without another its memory stays, but its
+   workers go. */
+static void end_elsewhere(tw_engine *engine) {
+  pthread_t thread;
+  tw_error error;
+  if (tw_start_thread(&thread, end_engine, engine, &error) == TW_OK) {
+    pthread_detach(thread);
+    return;
+  }
+  atomic_store(&engine->is_ending, true);
+  tw_keeper_ask_to_stop(engine->keeper);
+  for (unsigned i = 0; i < engine->worker_count; i++) tw_worker_close(&engine->workers[i]);
+  fprintf(stderr, "tidewire: an engine let go of in its own callback is not freed: %s\n",
+          error.message);
+}
+
 void tw_engine_unref(tw_engine *engine) {
   if (!engine || !tw_engine_is_ours(engine)) return;
   if (atomic_fetch_sub_explicit(&engine->refs, 1, memory_order_acq_rel) != 1) return;
-  tw_engine_close(engine, -1, NULL, NULL);
-  free_engine(engine);
+  if (tw_worker_is_here() || tw_engine_is_staying_here(engine)) end_elsewhere(engine);
+  else end_engine(engine);
 }
 
 /* -------------------------------------------------------------------- send */
@@ -216,11 +245,12 @@ typedef tw_status push_fn(tw_worker *worker, tw_cell *cell, tw_error *error);
 /* In what follows the cell is kept, and its event ends. */
 static tw_status deal(tw_engine *engine, tw_cell *cell, tw_event *event, push_fn *push,
                       tw_error *error) {
-  tw_dealer *dealer = tw_dealing_enter(&engine->dealing);
+  tw_visit visit;
+  tw_dealer *dealer = tw_dealing_enter(&engine->dealing, &visit);
   tw_worker *worker = choose_by(engine, dealer, event);
   tw_event_end(event);
   tw_status status = push(worker, cell, error);
-  tw_dealing_leave(&engine->dealing);
+  tw_dealing_leave(&engine->dealing, &visit);
   return status;
 }
 
@@ -377,42 +407,54 @@ tw_status tw_engine_flush(tw_engine *engine, int timeout_ms, uint64_t *remaining
   return first;
 }
 
-/* Called once, with `closing`. */
+/* Called once, with `closing`. The workers end first, and a reload that finds them closed gives
+   up, so that neither it nor what waits keeps the time from being over. */
 static tw_status close_now(tw_engine *engine, int timeout_ms, uint64_t *remaining,
                            tw_error *error) {
   struct timespec at;
-  pthread_mutex_lock(&engine->reloading);
+  tw_engine_stay stay;
   const struct timespec *end = limit_in(timeout_ms, &at);
+  atomic_store(&engine->is_ending, true);
+  tw_keeper_ask_to_stop(engine->keeper);
   for (unsigned i = 0; i < engine->worker_count; i++)
     if (engine->workers[i].ring) tw_worker_close(&engine->workers[i]);
   for (unsigned i = 0; i < engine->worker_count; i++)
     *remaining += tw_worker_join(&engine->workers[i], end);
+  tw_keeper_stop(engine->keeper);
+  pthread_mutex_lock(&engine->reloading);
+  tw_engine_enter(engine, &stay);
   tw_generation *last = engine->generation;
   engine->generation = NULL;
   tw_dealing_stop(&engine->dealing);
   tw_dealing_go_on(&engine->dealing, NULL);
   tw_status status = tw_generation_free(last, error);
+  tw_engine_leave(&stay);
   pthread_mutex_unlock(&engine->reloading);
   if (status || !*remaining) return status;
   return tw_fail(error, TW_ELIMIT, "the time was over before all was processed");
 }
 
-tw_status tw_engine_close(tw_engine *engine, int timeout_ms, uint64_t *remaining,
-                          tw_error *error) {
-  uint64_t unwanted;
+static tw_status close_once(tw_engine *engine, int timeout_ms, uint64_t *remaining,
+                            tw_error *error) {
   tw_status status = TW_OK;
-  if (!remaining) remaining = &unwanted;
   *remaining = 0;
-  if (!tw_engine_is_ours(engine)) return fail_forked(error);
-  if (tw_worker_is_here()) return tw_fail(error, TW_EINVAL, "a worker cannot close an engine");
-  if (tw_engine_is_reloading_here(engine))
-    return tw_fail(error, TW_EINVAL, "what a reload calls cannot close the engine");
   pthread_mutex_lock(&engine->closing);
-  if (!engine->is_closed) tw_keeper_stop(engine->keeper);
   if (!engine->is_closed) status = close_now(engine, timeout_ms, remaining, error);
   engine->is_closed = true;
   pthread_mutex_unlock(&engine->closing);
   return status;
+}
+
+tw_status tw_engine_close(tw_engine *engine, int timeout_ms, uint64_t *remaining,
+                          tw_error *error) {
+  uint64_t unwanted;
+  if (!remaining) remaining = &unwanted;
+  *remaining = 0;
+  if (!tw_engine_is_ours(engine)) return fail_forked(error);
+  if (tw_worker_is_here()) return tw_fail(error, TW_EINVAL, "a worker cannot close an engine");
+  if (tw_engine_is_staying_here(engine))
+    return tw_fail(error, TW_EINVAL, "what an engine calls cannot close it");
+  return close_once(engine, timeout_ms, remaining, error);
 }
 
 static void add_counts(tw_engine_stats *to, const tw_worker_counts *from) {

@@ -31,6 +31,7 @@ struct tw_engine {
   tw_keeper *keeper;  ///< NULL: nothing is watched
   atomic_uint turn;   ///< of events without a key
 
+  atomic_bool is_ending; ///< it is being closed: a reload gives up
   pthread_mutex_t closing;
   bool is_closed; ///< guarded by `closing`
 
@@ -67,8 +68,20 @@ bool tw_engine_is_ours(const tw_engine *engine);
 /// Loads and opens the first generation, with the options that it and the host give.
 tw_status tw_engine_first(tw_engine *engine, tw_error *error);
 
-/// @return whether the calling thread reloads this engine: it is in one of its callbacks
-bool tw_engine_is_reloading_here(const tw_engine *engine);
+/// That a thread is in an engine where others wait for it. On its stack.
+typedef struct tw_engine_stay {
+  const tw_engine *engine;
+  struct tw_engine_stay *outer;
+} tw_engine_stay;
+void tw_engine_enter(const tw_engine *engine, tw_engine_stay *stay);
+void tw_engine_leave(const tw_engine_stay *stay);
+/// @return whether the calling thread is in a callback of this engine where to reload or to
+///         close it would be to wait for itself. Workers are not asked about.
+bool tw_engine_is_staying_here(const tw_engine *engine);
+/// Reloads when the files are no longer as the last reload found them. One that was refused is
+/// not tried again as it is, since the ops would be told the same again.
+/// @param is_told  of some change: worth a try where the last reload could not read all files
+void tw_engine_reload_changed(tw_engine *engine, bool is_told);
 /// Goes back to the generation before when the new one fails too often in its trial.
 void tw_engine_check_failures(tw_engine *engine);
 

@@ -60,7 +60,9 @@ tw_status tw_generation_load(const tw_generation_plan *plan, tw_generation **out
   generation->count = plan->count;
   tw_status status = load_first(plan, generation, error);
   for (unsigned i = 1; i < generation->count && status == TW_OK; i++)
-    status = tw_generation_load_one(plan, &generation->scripts[i], error);
+    status = plan->gives_up && atomic_load(plan->gives_up)
+                 ? tw_fail(error, TW_ECLOSED, "the engine is closed")
+                 : tw_generation_load_one(plan, &generation->scripts[i], error);
   if (status) tw_generation_free(generation, NULL);
   else *out = generation;
   return status;

@@ -2,6 +2,8 @@
 #ifndef TW_ENGINE_GENERATION_H
 #define TW_ENGINE_GENERATION_H
 
+#include <stdatomic.h>
+
 #include "engine/ledger.h"
 #include "engine/options.h"
 #include "script/dealer.h"
@@ -27,6 +29,8 @@ typedef struct tw_generation_plan {
   tw_status (*decide)(void *self, tw_script *first, unsigned *count, tw_error *error);
   tw_pool *pool;
   tw_ledger *ledger; ///< where the branches of the open generation are entered
+  const atomic_bool
+      *gives_up; ///< when this becomes true, no more scripts are loaded; may be NULL
   const tw_host *host;
   const tw_script_options *options; ///< of its states
   tw_snapshot *snapshot;            ///< empty: the files are read; or of an earlier generation

@@ -3,7 +3,11 @@
    Folders are watched, not files: a file that is replaced, or a symbolic link that is switched
    on the way to it, changes an entry of a folder. Of every path the entries that lead to it
    are kept; what happens to others is nobody's. Events are only hints: what decides is whether
-   the files are as the last reload found them. */
+   the files are as the last reload found them.
+
+   The system may not tell of a folder: it has no watches left, the file system knows none, or
+   the folder that it told of was moved away and another stands there. So all is looked at once
+   a second besides. */
 #include "engine/keeper.h"
 
 #include <limits.h>
@@ -19,6 +23,7 @@
 
 /* After a first change others follow: they are waited for, but not for ever. */
 enum { SETTLE_MS = 50, SETTLE_MAX_MS = 1000, WATCHDOG_MS = 100, MAX_LINKS = 40 };
+enum { LOOK_MS = 1000 };
 
 typedef struct entry {
   struct entry *next;
@@ -29,7 +34,9 @@ typedef struct folder {
   uv_fs_event_t handle; /* its data is the keeper */
   struct folder *next;
   entry *entries;
-  bool is_wanted;
+  bool is_wanted, is_watched;
+  dev_t device; /* of the one that is watched */
+  ino_t inode;
   char path[];
 } folder;
 
@@ -37,10 +44,11 @@ struct tw_keeper {
   tw_engine *engine;
   uv_loop_t loop;
   uv_async_t call;
-  uv_timer_t settle, watchdog;
+  uv_timer_t settle, watchdog, look;
   uint64_t first_change; /* ns; 0: nothing has changed */
-  bool failed_before;    /* the last reload was refused: any change is worth a try */
   folder *folders;
+  tw_error trouble; /* the first with watching; its code is TW_OK: none */
+  bool has_told;    /* of it */
   pthread_t thread;
   pthread_mutex_t mutex;
   bool is_stopping; /* guarded */
@@ -85,11 +93,7 @@ static bool is_lua(const char *name) {
 
 static void on_settled(uv_timer_t *timer);
 
-/* A module that was missing has no entry yet. */
-static void on_event(uv_fs_event_t *handle, const char *name, int events, int status) {
-  tw_keeper *keeper = handle->data;
-  (void)events, (void)status;
-  if (name && !has_entry((folder *)handle, name) && !is_lua(name)) return;
+static void settle(tw_keeper *keeper) {
   uint64_t now = tw_clock_monotonic_ns();
   if (!keeper->first_change) keeper->first_change = now;
   bool waits = now - keeper->first_change < (uint64_t)SETTLE_MAX_MS * 1000000;
@@ -97,14 +101,42 @@ static void on_event(uv_fs_event_t *handle, const char *name, int events, int st
     uv_timer_start(&keeper->settle, on_settled, SETTLE_MS, 0);
 }
 
-static folder *watch_folder(tw_keeper *keeper, const char *path) {
+/* A module that was missing has no entry yet. */
+static void on_event(uv_fs_event_t *handle, const char *name, int events, int status) {
+  (void)events, (void)status;
+  if (!name || has_entry((folder *)handle, name) || is_lua(name)) settle(handle->data);
+}
+
+/* A folder that is gone has no news: its place in the one above is watched. */
+static void note_trouble(tw_keeper *keeper, const char *path, int problem) {
+  if (keeper->trouble.code || problem == UV_ENOENT || problem == UV_ENOTDIR) return;
+  tw_fail(&keeper->trouble, TW_EIO,
+          "%s: the system does not tell of changes here (%s): its files are looked at once a "
+          "second instead",
+          path, uv_strerror(problem));
+}
+
+/* Watches what is at the path now. */
+static void watch(tw_keeper *keeper, folder *at) {
+  struct stat info = {0};
+  bool is_there = stat(at->path, &info) == 0;
+  if (at->is_watched && is_there && info.st_dev == at->device && info.st_ino == at->inode)
+    return;
+  uv_fs_event_stop(&at->handle);
+  int problem = uv_fs_event_start(&at->handle, on_event, at->path, 0);
+  at->is_watched = !problem;
+  at->device = info.st_dev;
+  at->inode = info.st_ino;
+  if (problem) note_trouble(keeper, at->path, problem);
+}
+
+static folder *new_folder(tw_keeper *keeper, const char *path) {
   size_t size = strlen(path) + 1;
   folder *fresh = tw_calloc(1, sizeof *fresh + size);
   if (!fresh) return NULL;
   memcpy(fresh->path, path, size);
   uv_fs_event_init(&keeper->loop, &fresh->handle);
   fresh->handle.data = keeper;
-  uv_fs_event_start(&fresh->handle, on_event, path, 0); /* a folder that is gone has no news */
   fresh->next = keeper->folders;
   keeper->folders = fresh;
   return fresh;
@@ -120,8 +152,9 @@ static void want_entry(tw_keeper *keeper, char *path) {
   if (slash && slash != path) *slash = '\0';
   folder *at = keeper->folders;
   while (at && strcmp(at->path, parent) != 0) at = at->next;
-  if (!at) at = watch_folder(keeper, parent);
+  if (!at) at = new_folder(keeper, parent);
   if (at) {
+    if (!at->is_wanted) watch(keeper, at);
     at->is_wanted = true;
     add_entry(at, name);
   }
@@ -190,7 +223,6 @@ static tw_snapshot *look_at_files(tw_keeper *keeper) {
   tw_snapshot *seen = tw_snapshot_ref(engine->seen);
   tw_snapshot_visit(seen, want_path, keeper);
   if (engine->generation) tw_snapshot_visit(engine->generation->snapshot, want_path, keeper);
-  keeper->failed_before = engine->outcome != TW_OK;
   pthread_mutex_unlock(&engine->reloading);
   sweep(keeper);
   return seen;
@@ -198,17 +230,37 @@ static tw_snapshot *look_at_files(tw_keeper *keeper) {
 
 /* -------------------------------------------------------------------- loop */
 
-static void reload_if(tw_keeper *keeper, bool any_change_counts) {
-  tw_snapshot *seen = look_at_files(keeper);
-  bool is_due = !tw_snapshot_is_current(seen) || (any_change_counts && keeper->failed_before);
-  tw_snapshot_unref(seen);
-  if (is_due) tw_engine_reload(keeper->engine, NULL); /* the ops are told */
+/* What the host is told of may let go of the engine, or ask it for something. */
+static void tell_trouble(tw_keeper *keeper) {
+  const tw_engine *engine = keeper->engine;
+  tw_engine_stay stay;
+  tw_failure failure = {.where = "watch", .path = "", .events = 1, .error = &keeper->trouble};
+  if (keeper->has_told || !keeper->trouble.code) return;
+  keeper->has_told = true;
+  tw_engine_enter(engine, &stay);
+  if (engine->ops.failed) engine->ops.failed(engine->self, &failure);
+  else fprintf(stderr, "tidewire: watch: %s\n", keeper->trouble.message);
+  tw_engine_leave(&stay);
+}
+
+static void reload_if_changed(tw_keeper *keeper, bool is_told) {
+  tw_snapshot_unref(look_at_files(keeper));
+  tw_engine_reload_changed(keeper->engine, is_told);
+  tell_trouble(keeper);
 }
 
 static void on_settled(uv_timer_t *timer) {
   tw_keeper *keeper = timer->data;
   keeper->first_change = 0;
-  reload_if(keeper, true);
+  reload_if_changed(keeper, true);
+}
+
+static void on_look(uv_timer_t *timer) {
+  tw_keeper *keeper = timer->data;
+  tw_snapshot *seen = look_at_files(keeper);
+  if (!tw_snapshot_is_current(seen)) settle(keeper);
+  tw_snapshot_unref(seen);
+  tell_trouble(keeper);
 }
 
 static void on_watchdog(uv_timer_t *timer) {
@@ -222,6 +274,7 @@ static void stop(tw_keeper *keeper) {
   uv_close((uv_handle_t *)&keeper->call, NULL);
   uv_close((uv_handle_t *)&keeper->settle, NULL);
   uv_close((uv_handle_t *)&keeper->watchdog, NULL);
+  uv_close((uv_handle_t *)&keeper->look, NULL);
 }
 
 /* Files that changed before their folder was watched are found here. */
@@ -231,7 +284,7 @@ static void on_call(uv_async_t *call) {
   bool is_stopping = keeper->is_stopping;
   pthread_mutex_unlock(&keeper->mutex);
   if (is_stopping) stop(keeper);
-  else if (keeper->engine->options.watch) reload_if(keeper, false);
+  else if (keeper->engine->options.watch) reload_if_changed(keeper, false);
 }
 
 static void *run(void *self) {
@@ -252,7 +305,10 @@ static tw_status start_loop(tw_keeper *keeper, tw_error *error) {
   }
   uv_timer_init(&keeper->loop, &keeper->settle);
   uv_timer_init(&keeper->loop, &keeper->watchdog);
-  keeper->call.data = keeper->settle.data = keeper->watchdog.data = keeper;
+  uv_timer_init(&keeper->loop, &keeper->look);
+  keeper->call.data = keeper->settle.data = keeper;
+  keeper->watchdog.data = keeper->look.data = keeper;
+  if (keeper->engine->options.watch) uv_timer_start(&keeper->look, on_look, LOOK_MS, LOOK_MS);
   if (keeper->engine->options.watchdog_ns)
     uv_timer_start(&keeper->watchdog, on_watchdog, WATCHDOG_MS, WATCHDOG_MS);
   uv_async_send(&keeper->call);
@@ -292,12 +348,16 @@ void tw_keeper_refresh(tw_keeper *keeper) {
   pthread_mutex_unlock(&keeper->mutex);
 }
 
-void tw_keeper_stop(tw_keeper *keeper) {
+void tw_keeper_ask_to_stop(tw_keeper *keeper) {
   if (!keeper) return;
   pthread_mutex_lock(&keeper->mutex);
   keeper->is_stopping = true;
   uv_async_send(&keeper->call);
   pthread_mutex_unlock(&keeper->mutex);
+}
+
+void tw_keeper_stop(tw_keeper *keeper) {
+  if (!keeper) return;
   pthread_join(keeper->thread, NULL);
   uv_loop_close(&keeper->loop);
 }

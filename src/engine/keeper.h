@@ -10,7 +10,9 @@ tw_status tw_keeper_new(tw_engine *engine, tw_keeper **out, tw_error *error);
 /// Something was reloaded: look at the new files. May be called after the stop. NULL is
 /// allowed.
 void tw_keeper_refresh(tw_keeper *keeper);
-/// Ends the thread; not called from it. NULL is allowed.
+/// Lets the thread end when it has done what it is about. NULL is allowed.
+void tw_keeper_ask_to_stop(tw_keeper *keeper);
+/// Waits until it has ended; not called from it, but after it was asked. NULL is allowed.
 void tw_keeper_stop(tw_keeper *keeper);
 void tw_keeper_free(tw_keeper *keeper);
 

@@ -17,6 +17,11 @@
 #include "engine/keeper.h"
 #include "script/upkeep.h"
 
+/* The rest of what it would do is not worth the time of whoever closes the engine. */
+static tw_status fail_ending(tw_error *error) {
+  return tw_fail(error, TW_ECLOSED, "the engine is closed");
+}
+
 /* ------------------------------------------------------------------- build */
 
 static tw_status read_options(tw_engine *engine, tw_script *script, tw_engine_options *out,
@@ -66,6 +71,7 @@ static tw_status load(tw_engine *engine, tw_snapshot *snapshot, tw_generation **
                              .pool = &engine->pool,
                              .host = engine->host,
                              .ledger = &engine->ledger,
+                             .gives_up = &engine->is_ending,
                              .snapshot = snapshot,
                              .observer = observed ? &engine->observer : NULL,
                              .self = engine};
@@ -127,6 +133,7 @@ static tw_status build(tw_engine *engine, tw_snapshot *snapshot, bool states,
   tw_engine_options_fini(&next);
   if (status == TW_OK && deals(engine)) status = load(engine, snapshot, out, error);
   if (status == TW_OK && states) status = try_states(engine, *out, error);
+  if (status == TW_OK && atomic_load(&engine->is_ending)) status = fail_ending(error);
   if (status == TW_OK) status = open_accepted(engine, *out, error);
   if (status == TW_OK) return TW_OK;
   tw_generation_free(*out, NULL);
@@ -159,30 +166,38 @@ tw_status tw_engine_first(tw_engine *engine, tw_error *error) {
 
 /* -------------------------------------------------------------------- swap */
 
-static void set_markers(tw_engine *engine, tw_generation *next, pthread_barrier_t *meet) {
-  for (unsigned i = 0; i < engine->worker_count; i++)
+/* @return false when workers may have ended: none changes then */
+static bool set_markers(tw_engine *engine, tw_generation *next, pthread_barrier_t *meet) {
+  bool are_open = true;
+  for (unsigned i = 0; i < engine->worker_count; i++) {
     pthread_mutex_lock(&engine->workers[i].mutex);
-  for (unsigned i = 0; i < engine->worker_count; i++)
+    are_open = are_open && !engine->workers[i].is_closed;
+  }
+  for (unsigned i = 0; i < engine->worker_count && are_open; i++)
     tw_worker_change(&engine->workers[i], &next->scripts[i], meet);
   for (unsigned i = 0; i < engine->worker_count; i++)
     pthread_mutex_unlock(&engine->workers[i].mutex);
+  return are_open;
 }
 
 /* A key may go to another worker than before: nobody is between the old function and a queue
    when the markers are set, and no worker goes on while another is still before its own. */
-static void swap(tw_engine *engine, tw_generation *next) {
+static tw_status swap(tw_engine *engine, tw_generation *next, tw_error *error) {
   pthread_barrier_t meet;
-  if (next->dealer) {
+  tw_dealer *dealer = next->dealer;
+  if (dealer) {
     pthread_barrier_init(&meet, NULL, engine->worker_count);
     tw_dealing_stop(&engine->dealing);
   }
-  set_markers(engine, next, next->dealer ? &meet : NULL);
-  if (next->dealer) tw_dealing_go_on(&engine->dealing, next->dealer);
-  for (unsigned i = 0; i < engine->worker_count; i++)
+  bool are_set = set_markers(engine, next, dealer ? &meet : NULL);
+  if (dealer) tw_dealing_go_on(&engine->dealing, are_set ? dealer : engine->dealing.dealer);
+  for (unsigned i = 0; i < engine->worker_count && are_set; i++)
     tw_worker_await_change(&engine->workers[i]);
-  if (next->dealer) pthread_barrier_destroy(&meet);
+  if (dealer) pthread_barrier_destroy(&meet);
+  if (!are_set) return fail_ending(error);
   engine->generation = next;
   atomic_store(&engine->number, next->number);
+  return TW_OK;
 }
 
 static void keep(tw_snapshot **place, tw_snapshot *snapshot) {
@@ -196,11 +211,12 @@ static tw_status replace(tw_engine *engine, tw_snapshot *snapshot, bool states,
                          tw_error *error) {
   tw_generation *next = NULL, *old = engine->generation;
   tw_status status = build(engine, snapshot, states, &next, error);
+  if (status == TW_OK) status = swap(engine, next, error);
   if (status) {
+    tw_generation_free(next, NULL);
     atomic_fetch_add(&engine->refused, 1);
     return status;
   }
-  swap(engine, next);
   keep(&engine->previous, tw_snapshot_ref(old->snapshot));
   tw_generation_free(old, NULL);
   return TW_OK;
@@ -214,7 +230,7 @@ static void tell(const tw_engine *engine, const tw_error *error) {
 /* ------------------------------------------------------------------ reload */
 
 static tw_status reload_now(tw_engine *engine, tw_error *error) {
-  if (!engine->generation) return tw_fail(error, TW_ECLOSED, "the engine is closed");
+  if (atomic_load(&engine->is_ending)) return fail_ending(error);
   tw_snapshot *fresh = tw_snapshot_new();
   if (!fresh) return tw_no_memory(error);
   tw_status status = replace(engine, fresh, true, error);
@@ -227,18 +243,29 @@ static tw_status reload_now(tw_engine *engine, tw_error *error) {
   return status;
 }
 
-/* Whose reload the thread is about. */
-static __thread const tw_engine *here;
+static __thread tw_engine_stay *innermost;
 
-bool tw_engine_is_reloading_here(const tw_engine *engine) { return here == engine; }
+void tw_engine_enter(const tw_engine *engine, tw_engine_stay *stay) {
+  *stay = (tw_engine_stay){engine, innermost};
+  innermost = stay;
+}
+
+void tw_engine_leave(const tw_engine_stay *stay) { innermost = stay->outer; }
+
+/* Who sends into an engine may stand where its dealer is to be changed. */
+bool tw_engine_is_staying_here(const tw_engine *engine) {
+  const tw_engine_stay *at = innermost;
+  while (at && at->engine != engine) at = at->outer;
+  return at || tw_dealing_is_here(&engine->dealing);
+}
 
 static void serve(tw_engine *engine) {
-  const tw_engine *outer = here;
-  here = engine;
+  tw_engine_stay stay;
+  tw_engine_enter(engine, &stay);
   engine->served = atomic_load(&engine->asked);
   engine->outcome_error = (tw_error){0};
   engine->outcome = reload_now(engine, &engine->outcome_error);
-  here = outer;
+  tw_engine_leave(&stay);
 }
 
 tw_status tw_engine_reload(tw_engine *engine, tw_error *error) {
@@ -246,8 +273,8 @@ tw_status tw_engine_reload(tw_engine *engine, tw_error *error) {
     return tw_fail(error, TW_ECLOSED, "the engine's workers stayed in the parent process");
   if (tw_worker_is_here())
     return tw_fail(error, TW_EINVAL, "a worker cannot wait for its own replacement");
-  if (tw_engine_is_reloading_here(engine))
-    return tw_fail(error, TW_EINVAL, "what a reload calls cannot reload the same engine");
+  if (tw_engine_is_staying_here(engine))
+    return tw_fail(error, TW_EINVAL, "what an engine calls cannot reload it");
   uint64_t number = atomic_fetch_add(&engine->asked, 1) + 1;
   pthread_mutex_lock(&engine->reloading);
   if (engine->served < number) serve(engine);
@@ -255,6 +282,15 @@ tw_status tw_engine_reload(tw_engine *engine, tw_error *error) {
   if (status && error) *error = engine->outcome_error;
   pthread_mutex_unlock(&engine->reloading);
   return status;
+}
+
+/* Looked at with the lock: another reload may just have found the same change. */
+void tw_engine_reload_changed(tw_engine *engine, bool is_told) {
+  pthread_mutex_lock(&engine->reloading);
+  bool is_due = is_told && engine->outcome && !tw_snapshot_is_whole(engine->seen);
+  is_due = is_due || !tw_snapshot_is_current(engine->seen);
+  if (is_due) serve(engine);
+  pthread_mutex_unlock(&engine->reloading);
 }
 
 /* ---------------------------------------------------------------- watchdog */
@@ -300,12 +336,13 @@ void tw_engine_check_failures(tw_engine *engine) {
   if (engine->trial_ends && tw_clock_monotonic_ns() > engine->trial_ends)
     engine->trial_ends = 0;
   if (engine->trial_ends && engine->generation && engine->previous) {
+    tw_engine_stay stay;
     count(engine, &received, &failed);
-    here = engine;
+    tw_engine_enter(engine, &stay);
     if (received >= TRIAL_EVENTS &&
         (double)failed > engine->options.watchdog_errors * (double)received)
       undo(engine, received, failed);
-    here = NULL;
+    tw_engine_leave(&stay);
   }
   pthread_mutex_unlock(&engine->reloading);
 }

@@ -196,8 +196,9 @@ static void flush(tw_worker *worker) {
   tw_status status = tw_router_flush(tw_script_router(worker->script), &error);
   pthread_mutex_lock(&worker->mutex);
   worker->flushed = reached;
-  worker->flush_status = status;
-  worker->flush_error = error;
+  worker->flush_status = worker->left_status ? worker->left_status : status;
+  worker->flush_error = worker->left_status ? worker->left_error : error;
+  worker->left_status = TW_OK;
   pthread_cond_broadcast(&worker->progressed);
 }
 

@@ -80,6 +80,8 @@ typedef struct tw_worker {
   uint64_t flush_at, flushed; ///< asked for; reached
   tw_status flush_status;     ///< of the flush that reached `flushed`
   tw_error flush_error;
+  tw_status left_status; ///< of flushing scripts that were left since: the next flush says it
+  tw_error left_error;
   tw_worker_counts counts;
 
   /* Of the thread alone, but for the first. */

@@ -5,7 +5,10 @@
    read: a change while it is being read shows too. The system's clock for these times stands
    still for some milliseconds, and another one may keep those of a network's files. So one that
    had changed shortly before it was read may change again without a trace, and is compared by
-   its text. */
+   its text.
+
+   What was looked for in vain is kept too, as a file without text: it is changed when it comes.
+   So that a script which looks for ever more names takes no memory, only of so many. */
 #include "script/snapshot.h"
 
 #include <errno.h>
@@ -22,20 +25,25 @@
 
 /* As long as a file counts as changed just now. */
 enum { FRESH_SECONDS = 2 };
+enum { MAX_MISSING = 256 };
 
 typedef struct file {
   struct file *next;
   tw_source source;
   tw_buffer text;
   struct stat info;
-  bool is_fresh; /* it had changed shortly before */
+  bool is_fresh;   /* it had changed shortly before */
+  bool is_missing; /* there was nothing to read */
+  tw_error why;    /* of a missing one */
 } file;
 
 struct tw_snapshot {
   atomic_uint refs;
   pthread_mutex_t mutex;
-  file *files;      /* guarded, as is the next */
+  file *files; /* guarded, as is all below */
+  unsigned missing;
   bool is_complete; /* nothing is read any more */
+  bool is_partial;  /* of something that was asked for it knows nothing */
 };
 
 tw_snapshot *tw_snapshot_new(void) {
@@ -116,19 +124,48 @@ static const file *find(const tw_snapshot *snapshot, const char *path) {
   return at;
 }
 
+static bool is_there(const char *path) {
+  struct stat info;
+  return stat(path, &info) == 0 && S_ISREG(info.st_mode) && access(path, R_OK) == 0;
+}
+
+/* What is there and could not be read, as for want of descriptors, may be read the next time.
+ */
+static bool is_kept(tw_snapshot *snapshot, file *fresh, tw_status status, const tw_error *why) {
+  if (status == TW_OK) return true;
+  fresh->is_missing =
+      status == TW_EIO && snapshot->missing < MAX_MISSING && !is_there(fresh->source.path);
+  snapshot->missing += fresh->is_missing;
+  snapshot->is_partial |= !fresh->is_missing;
+  fresh->why = *why;
+  return fresh->is_missing;
+}
+
 static tw_status add(tw_snapshot *snapshot, const char *path, const tw_source **out,
                      tw_error *error) {
+  tw_error why = {0};
   file *fresh = tw_calloc(1, sizeof *fresh);
-  if (!fresh) return tw_no_memory(error);
-  tw_status status = read_file(path, fresh, error);
-  if (status) {
-    free_file(fresh);
-    return status;
+  if (!fresh) {
+    snapshot->is_partial = true;
+    return tw_no_memory(error);
   }
-  fresh->next = snapshot->files;
-  snapshot->files = fresh;
-  *out = &fresh->source;
-  return TW_OK;
+  tw_status status = read_file(path, fresh, &why);
+  if (is_kept(snapshot, fresh, status, &why)) {
+    fresh->next = snapshot->files;
+    snapshot->files = fresh;
+  } else {
+    free_file(fresh);
+  }
+  if (status && error) *error = why;
+  if (status == TW_OK) *out = &fresh->source;
+  return status;
+}
+
+/* @return what reading it came to */
+static tw_status give(const file *known, const tw_source **out, tw_error *error) {
+  if (!known->is_missing) *out = &known->source;
+  else if (error) *error = known->why;
+  return known->is_missing ? TW_EIO : TW_OK;
 }
 
 tw_status tw_snapshot_read(tw_snapshot *snapshot, const char *path, const tw_source **out,
@@ -137,7 +174,7 @@ tw_status tw_snapshot_read(tw_snapshot *snapshot, const char *path, const tw_sou
   pthread_mutex_lock(&snapshot->mutex);
   const file *known = find(snapshot, path);
   tw_status status = TW_OK;
-  if (known) *out = &known->source;
+  if (known) status = give(known, out, error);
   else if (snapshot->is_complete) status = tw_fail(error, TW_ECLOSED, "was not read in time");
   else status = add(snapshot, path, out, error);
   pthread_mutex_unlock(&snapshot->mutex);
@@ -170,6 +207,7 @@ static bool has_same_text(const file *known) {
 static bool is_unchanged(const file *known) {
   struct stat now;
   const struct stat *then = &known->info;
+  if (known->is_missing) return !is_there(known->source.path);
   return stat(known->source.path, &now) == 0 && now.st_dev == then->st_dev &&
          now.st_ino == then->st_ino && now.st_size == then->st_size &&
          is_same_time(&now.st_mtim, &then->st_mtim) &&
@@ -185,9 +223,17 @@ bool tw_snapshot_is_current(tw_snapshot *snapshot) {
   return !at;
 }
 
+bool tw_snapshot_is_whole(tw_snapshot *snapshot) {
+  pthread_mutex_lock(&snapshot->mutex);
+  bool is_whole = !snapshot->is_partial;
+  pthread_mutex_unlock(&snapshot->mutex);
+  return is_whole;
+}
+
 void tw_snapshot_visit(tw_snapshot *snapshot, void (*visit)(void *self, const char *path),
                        void *self) {
   pthread_mutex_lock(&snapshot->mutex);
-  for (const file *at = snapshot->files; at; at = at->next) visit(self, at->source.path);
+  for (const file *at = snapshot->files; at; at = at->next)
+    if (!at->is_missing) visit(self, at->source.path);
   pthread_mutex_unlock(&snapshot->mutex);
 }

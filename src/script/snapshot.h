@@ -29,9 +29,12 @@ tw_status tw_snapshot_read(tw_snapshot *snapshot, const char *path, const tw_sou
                            tw_error *error);
 /// From now on only what was read is there.
 void tw_snapshot_complete(tw_snapshot *snapshot);
-/// @return whether no file of it has been changed, replaced or removed since it was read
+/// @return whether no file of it has been changed, replaced or removed since it was read, and
+///         none has come that was looked for in vain
 bool tw_snapshot_is_current(tw_snapshot *snapshot);
-/// Visits the paths; `visit` must not use the snapshot.
+/// @return false when a file was there and could not be read, as for want of descriptors
+bool tw_snapshot_is_whole(tw_snapshot *snapshot);
+/// Visits the paths of the files; `visit` must not use the snapshot.
 void tw_snapshot_visit(tw_snapshot *snapshot, void (*visit)(void *self, const char *path),
                        void *self);
 

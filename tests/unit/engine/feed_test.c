@@ -1,6 +1,8 @@
 /* Blocks of lines through an engine: every line is counted once, whoever reads it. */
 #include "engine_case.h"
 
+#include <semaphore.h>
+
 #include "core/block.h"
 #include "engine/engine.h"
 #include "event/reader.h"
@@ -350,18 +352,68 @@ static void what_a_closed_engine_did_not_take_is_left(void **state) {
 }
 
 /* The first event lasts until the time of the close is over. */
+typedef struct gate {
+  sem_t reached, open;
+} gate;
+
+static tw_verdict pass_gate(void *self, tw_event *event, tw_split *split, tw_error *error) {
+  gate *at = self;
+  (void)event, (void)split, (void)error;
+  sem_post(&at->reached);
+  while (sem_wait(&at->open)) continue;
+  return TW_PASS;
+}
+
+static tw_engine *start_with_gate(gate *at) {
+  static const tw_processor_ops ops = {.process = pass_gate};
+  tw_processor *processor;
+  tw_engine *engine;
+  sem_init(&at->reached, 0, 0);
+  sem_init(&at->open, 0, 0);
+  assert_int_equal(tw_processor_new("gate", &ops, at, TW_ON_ERROR_PASS, &processor, NULL),
+                   TW_OK);
+  const tw_offer offers[] = {{.name = "gate", .processor = processor}, {0}};
+  const tw_engine_ops engine_ops = {.offers = offers};
+  write_file("main.lua",
+             HEAD "return tw.router { processors = { tw.processors.host 'gate' }, " OUT " }",
+             path_of("out"));
+  assert_int_equal(
+      tw_engine_new(path_of("main.lua"), "{}", 2, &engine_ops, NULL, &engine, NULL), TW_OK);
+  tw_processor_unref(processor);
+  return engine;
+}
+
+typedef struct closing {
+  tw_engine *engine;
+  tw_status status;
+  uint64_t remaining;
+} closing;
+
+static void *close_soon(void *self) {
+  closing *to = self;
+  to->status = tw_engine_close(to->engine, 1, &to->remaining, NULL);
+  return NULL;
+}
+
+/* The worker stands in the first line until the time is over. */
 static void lines_are_left_when_the_time_to_close_is_over(void **state) {
   (void)state;
   taken to;
+  gate at;
   tw_intake intake;
+  pthread_t closer;
   begin(&to, &intake);
-  write_script("local till = os.clock() + 0.3 while os.clock() < till do end");
-  tw_engine *engine = start("{\"instruction_limit\":\"none\"}", NULL);
+  tw_engine *engine = start_with_gate(&at);
+  closing end_it = {.engine = engine};
   feed_text(engine, &intake, "{\"n\":1}\n{\"n\":2}\n\n{\"n\":3}\n", 1, 100);
   feed_text(engine, &intake, "{\"n\":4}\n", 4, 100);
-  uint64_t remaining;
-  assert_int_equal(tw_engine_close(engine, 1, &remaining, NULL), TW_ELIMIT);
-  assert_int_equal(remaining, 3);
+  while (sem_wait(&at.reached)) continue;
+  pthread_create(&closer, NULL, close_soon, &end_it);
+  while (!atomic_load(&engine->workers->is_abandoned)) usleep(100);
+  sem_post(&at.open);
+  pthread_join(closer, NULL);
+  assert_int_equal(end_it.status, TW_ELIMIT);
+  assert_int_equal(end_it.remaining, 3);
   tw_engine_unref(engine);
   end(&to, &intake);
   assert_int_equal(to.tally.left, 3);
