@@ -151,6 +151,7 @@ const tw_backend_kind tw_file_kind = {
     .options = file_options,
     .option_count = sizeof file_options / sizeof *file_options,
     .flags = TW_SERIAL,
+    .is_per_worker = true,
     .create = file_create,
     .writes_into = file_writes_into};
 

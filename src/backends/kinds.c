@@ -17,12 +17,22 @@ static tw_status unknown_kind(const char *name, tw_error *error) {
   return tw_fail_unknown(error, TW_ENOENT, "no kind of backend", name, names, KIND_COUNT, "");
 }
 
+static const tw_backend_kind *find(const char *name) {
+  for (size_t i = 0; i < KIND_COUNT; i++)
+    if (strcmp(kinds[i]->name, name) == 0) return kinds[i];
+  return NULL;
+}
+
 tw_status tw_backend_new_kind(const char *kind, const char *options, size_t len,
                               tw_backend **out, tw_error *error) {
   *out = NULL;
   if (!kind) return tw_fail(error, TW_EINVAL, "kind: NULL is no kind of backend");
-  for (size_t i = 0; i < KIND_COUNT; i++)
-    if (strcmp(kinds[i]->name, kind) == 0)
-      return tw_backend_from_kind(kinds[i], options, len, out, error);
-  return unknown_kind(kind, error);
+  const tw_backend_kind *found = find(kind);
+  return found ? tw_backend_from_kind(found, options, len, out, error)
+               : unknown_kind(kind, error);
+}
+
+bool tw_backend_kind_is_per_worker(const char *kind) {
+  const tw_backend_kind *found = find(kind);
+  return found && found->is_per_worker;
 }

@@ -12,6 +12,8 @@ typedef struct tw_backend_kind {
   const tw_option *options;
   size_t option_count;
   unsigned flags; ///< TW_SERIAL or 0
+  /// Workers have one each: several may write to the same place at the same time.
+  bool is_per_worker;
   /// Makes the `self` of the ops. The options are checked already; borrowed for the call.
   tw_status (*create)(tw_event *options, void **self, tw_error *error);
   /// For tw_backend_stats.duplicate: how many events it was sent that it had already.
@@ -22,6 +24,9 @@ typedef struct tw_backend_kind {
   bool (*writes_into)(void *self, const struct stat *file);
 } tw_backend_kind;
 
+/// @return whether the kind of this name has that set; false for an unknown one. It is defined
+///         where the kinds are, as tw_backend_new_kind
+bool tw_backend_kind_is_per_worker(const char *kind);
 /// Makes a backend of a kind: parses and checks the options, calls `create`, and remembers
 /// kind and options (see tw_backend_kind_name).
 tw_status tw_backend_from_kind(const tw_backend_kind *kind, const char *options, size_t len,

@@ -26,9 +26,10 @@ static tw_status rehearse(const tw_generation_plan *plan, tw_error *error) {
   return status;
 }
 
-tw_status tw_generation_load_one(const tw_generation_plan *plan, tw_script **out,
-                                 tw_error *error) {
+tw_status tw_generation_load_one(const tw_generation_plan *plan, unsigned worker,
+                                 tw_script **out, tw_error *error) {
   tw_script_setup setup = {.pool = plan->pool,
+                           .worker = worker,
                            .host = plan->host,
                            .snapshot = plan->snapshot,
                            .generation = plan->number,
@@ -42,7 +43,7 @@ tw_status tw_generation_load_one(const tw_generation_plan *plan, tw_script **out
 static tw_status load_first(const tw_generation_plan *plan, tw_generation *generation,
                             tw_error *error) {
   tw_script **first = generation->scripts;
-  tw_status status = tw_generation_load_one(plan, first, error);
+  tw_status status = tw_generation_load_one(plan, 0, first, error);
   if (status == TW_OK && tw_script_has_tests(*first)) status = rehearse(plan, error);
   if (status == TW_OK && !plan->count)
     status = plan->decide(plan->self, *first, &generation->count, error);
@@ -62,7 +63,7 @@ tw_status tw_generation_load(const tw_generation_plan *plan, tw_generation **out
   for (unsigned i = 1; i < generation->count && status == TW_OK; i++)
     status = plan->gives_up && atomic_load(plan->gives_up)
                  ? tw_fail(error, TW_ECLOSED, "the engine is closed")
-                 : tw_generation_load_one(plan, &generation->scripts[i], error);
+                 : tw_generation_load_one(plan, i, &generation->scripts[i], error);
   if (status) tw_generation_free(generation, NULL);
   else *out = generation;
   return status;

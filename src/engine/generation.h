@@ -39,8 +39,9 @@ typedef struct tw_generation_plan {
 } tw_generation_plan;
 
 /// Loads one of its scripts, to take the place of another; opens nothing.
-tw_status tw_generation_load_one(const tw_generation_plan *plan, tw_script **out,
-                                 tw_error *error);
+/// @param worker  whose it is, from 0
+tw_status tw_generation_load_one(const tw_generation_plan *plan, unsigned worker,
+                                 tw_script **out, tw_error *error);
 /// Loads and rehearses; opens nothing.
 /// @param[out] out  owned; nothing is left behind on failure
 tw_status tw_generation_load(const tw_generation_plan *plan, tw_generation **out,

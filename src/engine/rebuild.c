@@ -55,7 +55,7 @@ static tw_status load(tw_engine *engine, const tw_script *old, tw_script **out,
   tw_status status =
       tw_engine_sandbox_read(engine->host_options, engine->host_options_len, &sandbox, error);
   plan.options = &sandbox.script;
-  if (status == TW_OK) status = tw_generation_load_one(&plan, out, error);
+  if (status == TW_OK) status = tw_generation_load_one(&plan, setup->worker, out, error);
   if (status == TW_OK) status = tw_router_open(tw_script_router(*out), error);
   if (status == TW_OK) status = tw_ledger_enter(&engine->ledger, tw_script_router(*out), error);
   tw_engine_sandbox_fini(&sandbox);

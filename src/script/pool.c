@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/kind.h"
 #include "event/event.h"
 
 struct tw_pooled {
@@ -55,16 +56,19 @@ static bool append_members(const tw_event *options, tw_buffer *out) {
   return fits;
 }
 
-static tw_status make_key(const char *kind, const char *options, size_t len, char **out,
-                          tw_error *error) {
+/* Kind, worker where each has its own, and the options in order. */
+static tw_status make_key(const tw_share *share, const char *kind, const char *options,
+                          size_t len, char **out, tw_error *error) {
   tw_event *event;
   tw_buffer key = {0};
   *out = NULL;
   if (!options) options = "{}", len = 2;
   tw_status status = tw_event_parse(options, len, NULL, &event, error);
   if (status) return status;
-  bool fits = tw_buffer_append(&key, kind, strlen(kind)) && append_members(event, &key) &&
-              tw_buffer_byte(&key, '\0');
+  bool fits = tw_buffer_append(&key, kind, strlen(kind));
+  if (fits && tw_backend_kind_is_per_worker(kind))
+    fits = tw_buffer_printf(&key, " %u", share->worker);
+  fits = fits && append_members(event, &key) && tw_buffer_byte(&key, '\0');
   tw_event_free(event);
   if (fits) *out = key.data;
   else tw_buffer_fini(&key);
@@ -116,7 +120,7 @@ tw_status tw_pool_take(tw_share *share, const char *kind, const char *options, s
                        tw_backend **out, tw_error *error) {
   char *key;
   *out = NULL;
-  tw_status status = make_key(kind, options, len, &key, error);
+  tw_status status = make_key(share, kind, options, len, &key, error);
   if (status) return status;
   pthread_mutex_lock(&share->pool->mutex);
   tw_pooled **at = find(share, key);

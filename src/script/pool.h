@@ -5,6 +5,9 @@
 /// the second, and so on; those of one script are all different. So the workers of a
 /// generation write through one open backend, and the next generation goes on with it: its
 /// use is added before the old one's is taken away.
+///
+/// Of kinds of which several may write to the same place, each worker has its own, so that
+/// none waits for another; see tw_backend_kind.is_per_worker.
 #ifndef TW_SCRIPT_POOL_H
 #define TW_SCRIPT_POOL_H
 
@@ -23,6 +26,7 @@ typedef struct tw_pool {
 /// Belongs to one script; starts with its pool, otherwise zeroed.
 typedef struct tw_share {
   tw_pool *pool;
+  unsigned worker; ///< whose script it is
   tw_pooled **taken;
   size_t count, cap;
 } tw_share;

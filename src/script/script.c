@@ -184,6 +184,7 @@ static tw_status take_setup(tw_script *script, const tw_script_setup *setup, tw_
   if (!setup->options) script->setup.options = &defaults;
   set_limits(&script->guard, script->setup.options);
   script->share.pool = setup->pool;
+  script->share.worker = setup->worker;
   script->setup.snapshot =
       setup->snapshot ? tw_snapshot_ref(setup->snapshot) : tw_snapshot_new();
   return script->setup.snapshot ? TW_OK : tw_no_memory(error);

@@ -32,6 +32,7 @@ tw_status tw_script_check_options(const tw_script_options *options, tw_error *er
 /// What a script is to others of its kind. Zeroed: it stands alone.
 typedef struct tw_script_setup {
   tw_pool *pool;         ///< of its shipped backends, borrowed; NULL: they are its own
+  unsigned worker;       ///< whose it is, of those that share the pool
   tw_snapshot *snapshot; ///< of its files, a reference is taken; NULL: one of its own
   uint64_t generation;   ///< what `event.generation` is; 0: none
   const tw_host *host;   ///< what it may name, borrowed as long as it lives; NULL: nothing

@@ -66,6 +66,28 @@ static void the_next_share_goes_on_with_what_the_last_one_had(void **state) {
   tw_pool_fini(&pool);
 }
 
+static tw_backend *take_kind(tw_share *share, const char *kind, const char *options) {
+  tw_backend *backend;
+  assert_int_equal(tw_pool_take(share, kind, options, strlen(options), &backend, NULL), TW_OK);
+  tw_backend_unref(backend);
+  return backend;
+}
+
+static void workers_have_files_of_their_own_and_share_the_rest(void **state) {
+  (void)state;
+  tw_pool_init(&pool);
+  tw_share first = {.pool = &pool}, second = {.pool = &pool, .worker = 1};
+  tw_backend *file = take(&second, A), *memory = take_kind(&second, "memory", "{}");
+  assert_ptr_not_equal(take(&first, A), file);
+  assert_ptr_equal(take_kind(&first, "memory", "{}"), memory);
+  tw_share next = {.pool = &pool, .worker = 1};
+  assert_ptr_equal(take(&next, A), file);
+  tw_share_end(&first);
+  tw_share_end(&second);
+  tw_share_end(&next);
+  tw_pool_fini(&pool);
+}
+
 static void the_order_of_options_does_not_tell_backends_apart(void **state) {
   (void)state;
   tw_pool_init(&pool);
@@ -110,6 +132,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_nth_declared_alike_is_the_nth_of_every_share),
       cmocka_unit_test(the_next_share_goes_on_with_what_the_last_one_had),
+      cmocka_unit_test(workers_have_files_of_their_own_and_share_the_rest),
       cmocka_unit_test(the_order_of_options_does_not_tell_backends_apart),
       cmocka_unit_test(running_out_of_memory_leaves_nothing_in_the_pool),
   };
