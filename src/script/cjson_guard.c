@@ -18,8 +18,8 @@ enum {
   MOST_RATIO = 10,      /* of an array's length to its elements */
   MOST_GAPS = 1000,     /* of a short array's length */
   EACH_BYTE = 40,       /* that a byte of text may take: `[],[],` is the worst */
-  DECODE_NS = 30,       /* for a byte, at worst: the same */
-  ENCODE_NS = 300,      /* for a value: a number is the worst */
+  DECODE_NS = 60,       /* for a byte, at worst: the same */
+  ENCODE_NS = 400,      /* for a value: a number is the worst */
   BYTE_NS = 4,          /* for a byte of a string, or of a gap */
   LONG_NS = 1 << 18,    /* what is shorter is not looked at */
   OFTEN = 1024

@@ -3,6 +3,7 @@
 /// Text that is wrong comes from the world: `nil, message, code`. A value that cannot be part
 /// of an event is misuse: an error, which names its path.
 #include "script/bindings.h"
+#include "script/guard.h"
 #include "script/value.h"
 #include "script/view.h"
 
@@ -47,7 +48,10 @@ static int encode(lua_State *L) {
   luaL_checkany(L, 1);
   tw_buffer *out = tw_lua_scratch(L, lua);
   tw_error error = {0};
-  if (tw_value_write(L, lua, 1, "", out, &error)) return tw_lua_raise(L, "%s", error.message);
+  if (tw_value_write(L, lua, 1, "", out, &error)) {
+    tw_guard_look(lua->guard, L); /* when its time is over, that is why */
+    return tw_lua_raise(L, "%s", error.message);
+  }
   lua_pushlstring(L, out->data, out->len);
   return 1;
 }

@@ -1,4 +1,4 @@
--- expect: any
+-- expect: stopped after
 return function(_)
   local t = {} for _ = 1, 60 do t = { t, t } end require("tidewire").encode(t)
 end
