@@ -75,7 +75,17 @@ local function joined(grants)
   return grants and grants[1] and table.concat(grants, ",")
 end
 
+--- What a tracker without a script declares.
+local function refuse_own(declared)
+  for _, name in ipairs(FIELDS) do
+    if declared[name] ~= nil and name ~= "context_locator" then
+      misuse("tracker: '%s' stands in the script when there is one: its router has it", name)
+    end
+  end
+end
+
 local function scripted(declared)
+  refuse_own(declared)
   local known = { "script", "context_locator", "host_backends" }
   declare.fields("tracker", declared, table.move(ENGINE_OPTIONS, 1, #ENGINE_OPTIONS, 4, known))
   declare.optional("tracker: script", declared.script, "string")

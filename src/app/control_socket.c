@@ -162,6 +162,11 @@ void tw_control_socket_close(tw_control_socket *socket) {
 /* ------------------------------------------------------------------ connect */
 
 static tw_status explain(const char *path, int problem, tw_error *error) {
+  struct stat info;
+  if (problem == ECONNREFUSED && !stat(path, &info) && !S_ISSOCK(info.st_mode))
+    return tw_fail(error, TW_ENOENT,
+                   "%s: this is no socket; name the one that the run has after --control",
+                   path);
   if (problem == ENOENT || problem == ECONNREFUSED)
     return tw_fail(error, TW_ENOENT, "%s: no daemon listens here (%s)", path,
                    problem == ENOENT ? "there is no such socket" : "its process has died");

@@ -300,6 +300,19 @@ describe("tidewire reload and status", function()
   end)
 end)
 
+describe("tidewire status", function()
+  local folder = command.folder_for_each { ["router.lua"] = command.copy }
+
+  it("tells_what_a_file_is_that_is_no_socket", function()
+    local got = folder:tidewire "status router.lua"
+    assert.equal(69, got.status)
+    assert.equal(
+      "tidewire: status: router.lua: this is no socket; name the one that the run has after --control\n",
+      got.err
+    )
+  end)
+end)
+
 describe("README.md", function()
   local folder = command.folder_for_each {}
 

@@ -516,7 +516,11 @@ return tw.router {
       return here(message)
     end
     assert.is_truthy(problem({ script = "/nowhere.lua" }):find("^/nowhere.lua: No such file"))
-    assert.is_truthy(problem({ script = script, processors = {} }):find("unknown field 'processors'", 1, true))
+    assert.are.equal(
+      "tracker: 'processors' stands in the script when there is one: its router has it",
+      problem { script = script, processors = {} }
+    )
+    assert.is_truthy(problem({ script = script, worker = 2 }):find("mean 'workers'", 1, true))
     write_script ""
     assert.are.equal("engine: workers must be 1 to 64, not 0", problem { script = script, workers = 0 })
     assert.are.equal(
