@@ -711,8 +711,9 @@ TW_API void tw_engine_unref(tw_engine *engine);
 
 /// Hands an event over. It is processed later; what happens to it then goes to the ops.
 /// @param event  copied
-/// @return TW_OK; TW_ELIMIT when it was dropped as the overload policy says; TW_ECLOSED;
-///         TW_ENOMEM
+/// @return TW_OK; TW_ELIMIT when it was dropped as the overload policy says, or when callbacks
+///         send inside of each other more than TW_MAX_NESTED deep: then it was not taken and
+///         nothing is counted; TW_ECLOSED; TW_ENOMEM
 TW_API tw_status tw_engine_send(tw_engine *engine, const tw_event *event, tw_error *error);
 /// The same from JSON text: also TW_EJSON.
 TW_API tw_status tw_engine_send_json(tw_engine *engine, const char *json, size_t len,

@@ -277,25 +277,49 @@ static tw_status open_and_deal(tw_engine *engine, tw_cell *cell, tw_error *error
   return status;
 }
 
-tw_status tw_engine_send(tw_engine *engine, const tw_event *event, tw_error *error) {
+/* What sending calls may send: of an event that is dropped the next, and so on for ever. */
+static __thread unsigned nested;
+
+static tw_status fail_nested(tw_error *error) {
+  return tw_fail(error, TW_ELIMIT, "callbacks send inside of each other, %d deep",
+                 TW_MAX_NESTED);
+}
+
+static tw_status send_event(tw_engine *engine, const tw_event *event, tw_error *error) {
   tw_cell *cell;
-  if (!tw_engine_is_ours(engine)) return fail_forked(error);
   tw_status status = tw_cells_copy(&engine->cells, event, &cell, error);
   if (status) return status;
   if (has_dealer(engine)) return open_and_deal(engine, cell, error);
   return tw_worker_push(choose(engine, event), cell, error);
 }
 
-tw_status tw_engine_send_json(tw_engine *engine, const char *json, size_t len,
-                              tw_error *error) {
+tw_status tw_engine_send(tw_engine *engine, const tw_event *event, tw_error *error) {
+  if (!tw_engine_is_ours(engine)) return fail_forked(error);
+  if (nested == TW_MAX_NESTED) return fail_nested(error);
+  nested++;
+  tw_status status = send_event(engine, event, error);
+  nested--;
+  return status;
+}
+
+static tw_status send_json(tw_engine *engine, const char *json, size_t len, tw_error *error) {
   tw_cell *cell;
   tw_event event;
-  if (!tw_engine_is_ours(engine)) return fail_forked(error);
   tw_store *store = tw_cells_lease(&engine->cells);
   if (!store) return tw_no_memory(error);
   tw_status status = tw_cells_parse(&engine->cells, store, json, len, &event, &cell, error);
   if (status == TW_OK) status = put(engine, cell, &event, tw_worker_push, error);
   tw_cells_return(&engine->cells, store);
+  return status;
+}
+
+tw_status tw_engine_send_json(tw_engine *engine, const char *json, size_t len,
+                              tw_error *error) {
+  if (!tw_engine_is_ours(engine)) return fail_forked(error);
+  if (nested == TW_MAX_NESTED) return fail_nested(error);
+  nested++;
+  tw_status status = send_json(engine, json, len, error);
+  nested--;
   return status;
 }
 
