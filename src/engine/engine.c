@@ -1,14 +1,12 @@
-/* The life of an engine, and the way of events into it. */
+/* The life of an engine: how it begins, flushes, closes and ends. */
 #include "engine/engine.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "base/status.h"
 #include "base/wait.h"
 #include "engine/keeper.h"
-#include "event/text.h"
 
 /* ------------------------------------------------------------------- forks */
 
@@ -21,7 +19,7 @@ bool tw_engine_is_ours(const tw_engine *engine) {
   return engine->forks == atomic_load_explicit(&forks, memory_order_relaxed);
 }
 
-static tw_status fail_forked(tw_error *error) {
+tw_status tw_engine_fail_forked(tw_error *error) {
   return tw_fail(error, TW_ECLOSED,
                  "the engine's workers stayed in the parent process: make an engine here");
 }
@@ -195,210 +193,6 @@ void tw_engine_unref(tw_engine *engine) {
   else end_engine(engine);
 }
 
-/* -------------------------------------------------------------------- send */
-
-/* Strings count by their bytes, however they are escaped; all else by its text. */
-static uint64_t hash_value(const tw_event *event, tw_ref value) {
-  const tw_node *node = tw_store_node(event->store, value);
-  size_t len = node->len;
-  const char *text = node->text;
-  if (tw_kind_is_string(tw_node_kind(node))) text = tw_node_string(event->store, value, &len);
-  return text ? XXH3_64bits(text, len) : 0;
-}
-
-static tw_worker *take_turn(tw_engine *engine) {
-  unsigned turn = atomic_fetch_add_explicit(&engine->turn, 1, memory_order_relaxed);
-  return &engine->workers[turn % engine->worker_count];
-}
-
-static tw_worker *choose(tw_engine *engine, const tw_event *event) {
-  tw_ref value;
-  unsigned count = engine->worker_count;
-  if (count < 2) return engine->workers;
-  if (engine->options.key && tw_path_find(event, engine->options.key, &value))
-    return &engine->workers[hash_value(event, value) % count];
-  return take_turn(engine);
-}
-
-static void tell_undealt(tw_engine *engine, tw_event *event, const tw_error *error) {
-  uint64_t count = tw_dealing_count_failure(&engine->dealing);
-  tw_failure failure = {
-      .where = "partition_by", .path = "", .event = event, .events = count, .error = error};
-  if (count && engine->ops.failed) engine->ops.failed(engine->self, &failure);
-  else if (count) fprintf(stderr, "tidewire: partition_by: %s\n", error->message);
-}
-
-/* What has no key, or none that could be told, takes turns. */
-static tw_worker *choose_by(tw_engine *engine, tw_dealer *dealer, tw_event *event) {
-  bool has_key;
-  uint64_t hash;
-  tw_error error = {0};
-  if (!dealer) return take_turn(engine);
-  if (tw_dealer_ask(dealer, event, &has_key, &hash, &error))
-    tell_undealt(engine, event, &error);
-  return has_key ? &engine->workers[hash % engine->worker_count] : take_turn(engine);
-}
-
-/* How to queue an event. */
-typedef tw_status push_fn(tw_worker *worker, tw_cell *cell, tw_error *error);
-
-/* In what follows the cell is kept, and its event ends. */
-static tw_status deal(tw_engine *engine, tw_cell *cell, tw_event *event, push_fn *push,
-                      tw_error *error) {
-  tw_visit visit;
-  tw_dealer *dealer = tw_dealing_enter(&engine->dealing, &visit);
-  tw_worker *worker = choose_by(engine, dealer, event);
-  tw_event_end(event);
-  tw_status status = push(worker, cell, error);
-  tw_dealing_leave(&engine->dealing, &visit);
-  return status;
-}
-
-static bool has_dealer(const tw_engine *engine) {
-  return engine->options.deals && engine->worker_count > 1;
-}
-
-static tw_status put(tw_engine *engine, tw_cell *cell, tw_event *event, push_fn *push,
-                     tw_error *error) {
-  if (has_dealer(engine)) return deal(engine, cell, event, push, error);
-  tw_worker *worker = choose(engine, event);
-  tw_event_end(event);
-  return push(worker, cell, error);
-}
-
-/* The function gets an event of its own: it may read at will. */
-static tw_status open_and_deal(tw_engine *engine, tw_cell *cell, tw_error *error) {
-  tw_event event;
-  tw_store *store = tw_cells_lease(&engine->cells);
-  tw_status status = store ? tw_cell_open(cell, store, &event, error) : tw_no_memory(error);
-  if (status) tw_cells_put(&engine->cells, &cell, 1);
-  else status = deal(engine, cell, &event, tw_worker_push, error);
-  if (store) tw_cells_return(&engine->cells, store);
-  return status;
-}
-
-/* What sending calls may send: of an event that is dropped the next, and so on for ever. */
-static __thread unsigned nested;
-
-static tw_status fail_nested(tw_error *error) {
-  return tw_fail(error, TW_ELIMIT, "callbacks send inside of each other, %d deep",
-                 TW_MAX_NESTED);
-}
-
-static tw_status send_event(tw_engine *engine, const tw_event *event, tw_error *error) {
-  tw_cell *cell;
-  tw_status status = tw_cells_copy(&engine->cells, event, &cell, error);
-  if (status) return status;
-  if (has_dealer(engine)) return open_and_deal(engine, cell, error);
-  return tw_worker_push(choose(engine, event), cell, error);
-}
-
-tw_status tw_engine_send(tw_engine *engine, const tw_event *event, tw_error *error) {
-  if (!tw_engine_is_ours(engine)) return fail_forked(error);
-  if (nested == TW_MAX_NESTED) return fail_nested(error);
-  nested++;
-  tw_status status = send_event(engine, event, error);
-  nested--;
-  return status;
-}
-
-static tw_status send_json(tw_engine *engine, const char *json, size_t len, tw_error *error) {
-  tw_cell *cell;
-  tw_event event;
-  tw_store *store = tw_cells_lease(&engine->cells);
-  if (!store) return tw_no_memory(error);
-  tw_status status = tw_cells_parse(&engine->cells, store, json, len, &event, &cell, error);
-  if (status == TW_OK) status = put(engine, cell, &event, tw_worker_push, error);
-  tw_cells_return(&engine->cells, store);
-  return status;
-}
-
-tw_status tw_engine_send_json(tw_engine *engine, const char *json, size_t len,
-                              tw_error *error) {
-  if (!tw_engine_is_ours(engine)) return fail_forked(error);
-  if (nested == TW_MAX_NESTED) return fail_nested(error);
-  nested++;
-  tw_status status = send_json(engine, json, len, error);
-  nested--;
-  return status;
-}
-
-/* Without a key the workers read the lines themselves. */
-static tw_status feed_whole(tw_engine *engine, tw_block *block, tw_error *error) {
-  tw_cell *cell;
-  tw_block_ref(block, 1);
-  tw_status status = tw_cells_lines(&engine->cells, block, &cell, error);
-  if (status == TW_OK) status = tw_worker_feed(take_turn(engine), cell, error);
-  if (status) tw_block_leave(block);
-  tw_block_unref(block, 1);
-  return status;
-}
-
-/* @return TW_ECLOSED, or TW_OK: a line that is no event was told */
-static tw_status feed_line(tw_engine *engine, tw_store *store, tw_block *block,
-                           const tw_line *line, tw_tally *tally, tw_error *error) {
-  tw_cell *cell;
-  tw_event event;
-  tw_error why;
-  tw_status status = tw_line_fit(block, line, &why);
-  if (status == TW_OK)
-    status = tw_cells_line(&engine->cells, store, block, line, &event, &cell, &why);
-  if (status == TW_OK) {
-    status = put(engine, cell, &event, tw_worker_feed, error);
-    tw_store_reset(store);
-    return status;
-  }
-  tally->rejected++;
-  tw_block_reject(block, line, &why);
-  return TW_OK;
-}
-
-static tw_status feed_by_key(tw_engine *engine, tw_block *block, tw_error *error) {
-  tw_tally tally = {0};
-  tw_block_at at = {0};
-  tw_line line;
-  tw_store *store = tw_cells_lease(&engine->cells);
-  tw_status status = store ? TW_OK : tw_no_memory(error);
-  while (tw_block_next(block, &at, &line)) {
-    if (!tw_tally_line(&tally, &line)) continue;
-    if (status == TW_OK) status = feed_line(engine, store, block, &line, &tally, error);
-    if (status) tally.left++;
-  }
-  if (store) tw_cells_return(&engine->cells, store);
-  tw_block_count(block, &tally);
-  tw_block_unref(block, 1);
-  return status;
-}
-
-static bool has_key(const tw_engine *engine) {
-  return engine->worker_count > 1 && (engine->options.key || engine->options.deals);
-}
-
-tw_status tw_engine_feed(tw_engine *engine, tw_block *block, tw_error *error) {
-  return has_key(engine) ? feed_by_key(engine, block, error) : feed_whole(engine, block, error);
-}
-
-static tw_status fetch_by_key(tw_engine *engine, const tw_block_source *source,
-                              tw_error *error) {
-  tw_status status = TW_OK;
-  tw_block *block;
-  while (status == TW_OK && (block = source->next(source->self)))
-    status = feed_by_key(engine, block, error);
-  return status;
-}
-
-/* A request stays with its worker, which queues it again behind each block. */
-tw_status tw_engine_fetch(tw_engine *engine, const tw_block_source *source, tw_error *error) {
-  if (has_key(engine)) return fetch_by_key(engine, source, error);
-  tw_status status = TW_OK;
-  for (unsigned i = 0; i < engine->worker_count && status == TW_OK; i++) {
-    tw_cell *cell;
-    status = tw_cells_request(&engine->cells, source, &cell, error);
-    if (status == TW_OK) status = tw_worker_feed(&engine->workers[i], cell, error);
-  }
-  return status;
-}
-
 /* ----------------------------------------------------------- flush, close */
 
 /* @return NULL for no limit */
@@ -415,7 +209,7 @@ tw_status tw_engine_flush(tw_engine *engine, int timeout_ms, uint64_t *remaining
   tw_status first = TW_OK;
   if (!remaining) remaining = &unwanted;
   *remaining = 0;
-  if (!tw_engine_is_ours(engine)) return fail_forked(error);
+  if (!tw_engine_is_ours(engine)) return tw_engine_fail_forked(error);
   if (tw_worker_is_here())
     return tw_fail(error, TW_EINVAL, "a worker cannot wait for an engine to flush");
   const struct timespec *end = limit_in(timeout_ms, &at);
@@ -474,7 +268,7 @@ tw_status tw_engine_close(tw_engine *engine, int timeout_ms, uint64_t *remaining
   uint64_t unwanted;
   if (!remaining) remaining = &unwanted;
   *remaining = 0;
-  if (!tw_engine_is_ours(engine)) return fail_forked(error);
+  if (!tw_engine_is_ours(engine)) return tw_engine_fail_forked(error);
   if (tw_worker_is_here()) return tw_fail(error, TW_EINVAL, "a worker cannot close an engine");
   if (tw_engine_is_staying_here(engine))
     return tw_fail(error, TW_EINVAL, "what an engine calls cannot close it");

@@ -65,6 +65,8 @@ tw_status tw_engine_feed(tw_engine *engine, tw_block *block, tw_error *error);
 tw_status tw_engine_fetch(tw_engine *engine, const tw_block_source *source, tw_error *error);
 /// @return false in a child of the process that made it
 bool tw_engine_is_ours(const tw_engine *engine);
+/// TW_ECLOSED, with the message for such a child.
+tw_status tw_engine_fail_forked(tw_error *error);
 /// Loads and opens the first generation, with the options that it and the host give.
 tw_status tw_engine_first(tw_engine *engine, tw_error *error);
 
