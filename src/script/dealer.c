@@ -8,8 +8,8 @@
 
 #include "base/status.h"
 #include "event/event.h"
-#include "script/gate.h"
-#include "script/message.h"
+#include "script/state/gate.h"
+#include "script/state/message.h"
 
 struct tw_dealer {
   pthread_mutex_t mutex; /* guards the state */

@@ -10,11 +10,11 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
-#include "script/message.h"
-#include "script/module.h"
-#include "script/object.h"
-#include "script/sandbox.h"
-#include "script/search.h"
+#include "script/object/module.h"
+#include "script/object/object.h"
+#include "script/sandbox/sandbox.h"
+#include "script/sandbox/search.h"
+#include "script/state/message.h"
 
 struct tw_script {
   lua_State *L;

@@ -2,9 +2,9 @@
 #ifndef TW_SCRIPT_SCRIPT_H
 #define TW_SCRIPT_SCRIPT_H
 
-#include "script/host.h"
-#include "script/pool.h"
-#include "script/snapshot.h"
+#include "script/object/host.h"
+#include "script/object/pool.h"
+#include "script/sandbox/snapshot.h"
 
 typedef struct tw_script tw_script;
 

@@ -6,8 +6,8 @@
 #include "script/upkeep.h"
 
 #include "core/inspect.h"
-#include "script/gate.h"
-#include "script/time.h"
+#include "script/object/time.h"
+#include "script/state/gate.h"
 
 /* An event that the script's own backend sends back in is part of the one that is under way. */
 tw_status tw_script_deliver(tw_script *script, const tw_event *event, unsigned flags,

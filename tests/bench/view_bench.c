@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "script/bindings.h"
-#include "script/view.h"
+#include "script/state/bindings.h"
+#include "script/value/view.h"
 
 int luaopen_cjson(lua_State *L);
 

@@ -3,7 +3,7 @@
 
 #include <sys/stat.h>
 
-#include "script/snapshot.h"
+#include "script/sandbox/snapshot.h"
 
 /* ------------------------------------------------------------------- files */
 

@@ -19,9 +19,9 @@
 
 #include <cmocka.h>
 
-#include "script/bindings.h"
-#include "script/value.h"
-#include "script/view.h"
+#include "script/state/bindings.h"
+#include "script/value/value.h"
+#include "script/value/view.h"
 
 int luaopen_cjson(lua_State *L);
 

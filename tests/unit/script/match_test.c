@@ -9,7 +9,7 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include "script/table_lib.h"
+#include "script/sandbox/table_lib.h"
 
 static const char COMPARE[] =
     "local own, stock = ...\n"

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "script/pcre.h"
+#include "script/sandbox/pcre.h"
 #include "support/oom.h"
 
 enum { PAIRS = 20000, LONGEST = 5000 };

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "script/pool.h"
+#include "script/object/pool.h"
 #include "support/oom.h"
 
 static tw_pool pool;
