@@ -1,4 +1,5 @@
 -- expect: too many coroutines are closed inside of each other
+-- slow: stopped after
 local function close(co)
   local ok, why = coroutine.close(co)
   if not ok then error(why, 0) end

@@ -1,4 +1,5 @@
 -- expect: the script and the events that it keeps take more than
+-- slow: stopped after
 local tw = require "tidewire"
 return function()
   local text, kept = "[" .. ("0,"):rep(50000) .. "0]", {}

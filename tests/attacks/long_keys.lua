@@ -1,4 +1,5 @@
 -- expect: ok
+-- slow: stopped after
 -- Keys and values of 18 MB in all, as they would be kept, with 16 MB of memory.
 return function(_)
   local tw = require "tidewire"

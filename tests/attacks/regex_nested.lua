@@ -1,4 +1,5 @@
 -- expect: gave up after 10000000 steps
+-- slow: stopped after
 local tw = require "tidewire"
 
 return function(_)
