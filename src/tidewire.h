@@ -57,7 +57,12 @@ typedef enum tw_status {
   TW_ETYPE,   ///< the value has another type than the call needs
   TW_EIO,     ///< the world failed: file, disk, database
   TW_ESCRIPT, ///< Lua code failed
-  TW_ECLOSED  ///< the object is closed
+  TW_ECLOSED, ///< the object is closed
+  /* Of backends that deliver from an outbox; everything else that they fail with is taken to
+     pass, and is tried again. */
+  TW_EREFUSED, ///< the destination refuses this event, and always will: it is a dead letter
+  TW_EDISABLED ///< the destination takes nothing until somebody changes something, such as a
+               ///< password: the outbox waits
 } tw_status;
 
 /// @return a constant, lower-case word for the status, such as "json"
@@ -199,6 +204,17 @@ TW_API tw_status tw_event_json(tw_event *event, const char **text, size_t *len);
 /// @return TW_OK or TW_ENOMEM
 TW_API tw_status tw_event_id(tw_event *event, const char **id, size_t *len);
 
+/// How much an event matters. Where a bound is reached and events have to go, those that matter
+/// least go first. It belongs to a branch: a route or processor may change it for what is
+/// below.
+typedef enum tw_priority {
+  TW_PRIORITY_NORMAL = 0,
+  TW_PRIORITY_LOW = -1,
+  TW_PRIORITY_HIGH = 1
+} tw_priority;
+TW_API void tw_event_set_priority(tw_event *event, tw_priority priority);
+TW_API tw_priority tw_event_priority(const tw_event *event);
+
 /* ----------------------------------------------------------------- builder */
 
 /// Writes a JSON value step by step. The first error sticks: later calls do
@@ -306,6 +322,37 @@ TW_API void tw_processor_unref(tw_processor *processor);
 /// so the backend may gather them.
 #define TW_MORE 1u
 
+/// Events that come out of an outbox together, in the order of routing. Borrowed for a call,
+/// and used by its thread alone.
+typedef struct tw_batch tw_batch;
+/// @return at least 1
+TW_API size_t tw_batch_count(const tw_batch *batch);
+/// The JSON text of event `index` (from 0) on one line, not NUL-terminated.
+/// Borrowed for the call.
+TW_API void tw_batch_json(const tw_batch *batch, size_t index, const char **json, size_t *len);
+/// Its id (see tw_event_id), by which a destination can tell what it has already.
+/// Borrowed for the call, not NUL-terminated.
+TW_API void tw_batch_id(const tw_batch *batch, size_t index, const char **id, size_t *len);
+/// The event itself. Borrowed until the next call of this function.
+/// @param[out] out  NULL on failure
+/// @return TW_OK or TW_ENOMEM
+TW_API tw_status tw_batch_event(tw_batch *batch, size_t index, tw_event **out, tw_error *error);
+/// Lines of JSON, each with its newline, as they lie in memory: from event `index` as many as
+/// lie together.
+/// @param[out] text  borrowed for the call
+/// @return how many events that are, at least 1
+TW_API size_t tw_batch_lines(const tw_batch *batch, size_t index, const char **text,
+                             size_t *len);
+/// @return milliseconds until the time-out of the call; -1: there is none
+TW_API int tw_batch_time_left(const tw_batch *batch);
+
+/// How far a batch has come.
+typedef struct tw_delivered {
+  size_t count;       ///< of its events, from the first, that the destination has for good
+  bool is_exact;      ///< the error is that of event `count` alone, not of one of the rest
+  int retry_after_ms; ///< how long the destination wants to be left alone; 0: it does not say
+} tw_delivered;
+
 /// A backend. `send` may be called from several threads at the same time, unless
 /// made with TW_SERIAL.
 typedef struct tw_backend_ops {
@@ -327,6 +374,14 @@ typedef struct tw_backend_ops {
   /// @param[out] remaining  events that are not delivered, in time
   /// @return TW_OK; TW_ELIMIT when the time was over
   tw_status (*flush_within)(void *self, int timeout_ms, uint64_t *remaining, tw_error *error);
+  /// In place of `send` and `flush` when the events come out of an outbox: passes them on in
+  /// order, and returns when the destination has them. May be NULL: then each is sent, and a
+  /// flush follows. What is reported as not delivered will be delivered again, in the same
+  /// order, unless the status says that this is no use.
+  /// @param[out] done  starts zeroed; with TW_OK all are delivered, whatever it says
+  /// @return TW_OK; TW_EREFUSED: one of the rest, or exactly the next, is a dead letter;
+  ///         TW_EDISABLED; anything else passes
+  tw_status (*deliver)(void *self, tw_batch *batch, tw_delivered *done, tw_error *error);
 } tw_backend_ops;
 
 /// Flag of tw_backend_new: calls to this backend are made one at a time.
@@ -360,6 +415,17 @@ typedef struct tw_backend_stats {
   uint64_t failed;    ///< events that it did not take, or lost later
   uint64_t duplicate; ///< of `sent`: events it had already
 } tw_backend_stats;
+/// What is between routing and a backend that has an outbox.
+typedef struct tw_outbox_stats {
+  uint64_t waiting;       ///< events that are not delivered yet
+  uint64_t waiting_bytes; ///< of their text
+  uint64_t retries;       ///< calls to the backend that failed and were to be made again
+  uint64_t dead;          ///< events that became dead letters
+  uint64_t shed;          ///< events that a bound has cost
+  uint64_t late;          ///< calls to the backend that took longer than its time-out
+  const char *breaker;    ///< "closed": it delivers; "open": it rests; "half-open": it tries
+} tw_outbox_stats;
+
 /// Counts since it was made; may be called at any time.
 TW_API void tw_backend_get_stats(const tw_backend *backend, tw_backend_stats *out);
 
@@ -596,6 +662,16 @@ TW_API tw_status tw_emitf(tw_tracker *tracker, const char *name, const char *for
 TW_API tw_status tw_vemitf(tw_tracker *tracker, tw_error *error, const char *name,
                            const char *format, va_list args);
 
+/// Called once, when it is certain what became of an event: from any thread, also before the
+/// call that emitted returns.
+/// @param status  TW_OK: acknowledged. Otherwise it may be lost, as `error` says
+typedef void (*tw_ack_fn)(void *self, tw_status status, const tw_error *error);
+/// tw_emit that tells when the event is safe: all that it was routed to in engines is durable
+/// (or delivered: see the engine's option `ack`), and every other backend has taken it.
+/// @param acked  also called when this fails
+TW_API tw_status tw_emit_acked(tw_tracker *tracker, const char *name, const char *data,
+                               size_t len, tw_ack_fn acked, void *self, tw_error *error);
+
 /// Shorthands for the located context of the caller; see tw_context_enter, tw_context_exit and
 /// tw_context_resolve.
 TW_API tw_status tw_enter_context(tw_tracker *tracker, const char *name, const char *json,
@@ -741,6 +817,14 @@ TW_API tw_status tw_engine_flush(tw_engine *engine, int timeout_ms, uint64_t *re
 ///         says why, with `file:line`
 TW_API tw_status tw_engine_reload(tw_engine *engine, tw_error *error);
 
+/// Waits until all outboxes are empty; what comes meanwhile is waited for, too. One whose
+/// backend fails again and again (its breaker is open) is not waited for.
+/// @param timeout_ms  negative: without limit
+/// @param[out] remaining  events that were not delivered; may be NULL
+/// @return TW_OK; TW_ELIMIT when some were not
+TW_API tw_status tw_engine_drain(tw_engine *engine, int timeout_ms, uint64_t *remaining,
+                                 tw_error *error);
+
 /// At any moment `processed + dropped + waiting` is how many events were sent.
 typedef struct tw_engine_stats {
   uint64_t generation; ///< that runs now
@@ -760,10 +844,11 @@ TW_API void tw_engine_get_stats(tw_engine *engine, tw_engine_stats *out);
 
 /// What has happened at one path of the script's tree, over all workers and generations.
 typedef struct tw_branch {
-  const char *path;         ///< such as "video/db", "" for the root; borrowed for the call
-  const char *kind;         ///< the backend's, such as "file"; NULL: it is a router
-  tw_backend_stats backend; ///< of a backend
-  tw_router_stats router;   ///< of a router
+  const char *path;              ///< such as "video/db", "" for the root; borrowed for the call
+  const char *kind;              ///< the backend's, such as "file"; NULL: it is a router
+  tw_backend_stats backend;      ///< of a backend
+  const tw_outbox_stats *outbox; ///< of a backend that has one; NULL otherwise. Borrowed
+  tw_router_stats router;        ///< of a router
 } tw_branch;
 typedef void (*tw_branch_visit_fn)(void *self, const tw_branch *branch);
 /// Visits the root and every backend and router that the script has had, in the order in which

@@ -21,6 +21,8 @@ const char *tw_status_name(tw_status status) {
     case TW_EIO: return "io";
     case TW_ESCRIPT: return "script";
     case TW_ECLOSED: return "closed";
+    case TW_EREFUSED: return "refused";
+    case TW_EDISABLED: return "disabled";
   }
   return "unknown";
 }

@@ -5,6 +5,7 @@
 #ifndef TW_CORE_BACKEND_H
 #define TW_CORE_BACKEND_H
 
+#include "core/batch.h"
 #include "core/kind.h"
 
 /// Waits while another thread opens it. A failure leaves no use behind.
@@ -23,5 +24,28 @@ tw_status tw_backend_flush(tw_backend *backend, uint64_t *lost, tw_error *error)
 /// @param[out] remaining  events that are not delivered, in time
 tw_status tw_backend_flush_within(tw_backend *backend, int timeout_ms, uint64_t *lost,
                                   uint64_t *remaining, tw_error *error);
+
+/// Has a batch delivered: by the backend's `deliver`, or else by sending each event and a
+/// flush.
+///
+/// When a `send` fails, those before it are flushed: if that succeeds they are delivered. A
+/// flush that fails delivers none for certain. So one event may come twice, but none is lost.
+/// What is delivered counts as sent, what is refused as failed; what is tried again, as
+/// neither.
+/// @param[out] done  `count` is right in any case
+/// @return as `deliver` of tw_backend_ops; TW_ECLOSED when it is not open
+tw_status tw_backend_deliver(tw_backend *backend, tw_batch *batch, tw_delivered *done,
+                             tw_error *error);
+
+/// A backend that stands before another one, such as an outbox: kind, counts and `writes_into`
+/// are those of the other.
+/// @param behind  a reference is taken
+/// @param[out] out  owned
+tw_status tw_backend_new_front(const tw_backend_ops *ops, void *self, tw_backend *behind,
+                               tw_backend **out, tw_error *error);
+
+/// Flag of tw_backend_new: its functions are those of a script, and belong to its Lua state.
+#define TW_SCRIPTED 0x100u
+bool tw_backend_is_scripted(const tw_backend *backend);
 
 #endif

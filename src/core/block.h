@@ -41,6 +41,14 @@ typedef struct tw_tally {
 
 void tw_tally_add(tw_tally *to, const tw_tally *from);
 
+/// Which file a source is, whatever its name is by now. The hash tells a new file of the same
+/// number from the one that was there.
+typedef struct tw_file_id {
+  uint64_t device, inode;
+  uint64_t head_hash; ///< XXH3 of 64 bits of the first `head_len` bytes
+  uint32_t head_len;
+} tw_file_id;
+
 typedef struct tw_intake tw_intake;
 
 typedef struct tw_block {
@@ -48,8 +56,9 @@ typedef struct tw_block {
   tw_intake *intake;
   atomic_uint refs;
   /* What the source fills in. */
-  const char *source; ///< its name; outlives the block
-  char *data;         ///< `cap` bytes and TW_PADDING more; the lines are taken apart in place
+  const char *source;     ///< its name; outlives the block
+  const tw_file_id *file; ///< outlives the block; NULL: how far it was read is not kept
+  char *data; ///< `cap` bytes and TW_PADDING more; the lines are taken apart in place
   size_t len, cap;
   uint64_t line;   ///< number of the first line, from 1
   uint64_t offset; ///< of the first byte in the source

@@ -44,4 +44,21 @@ tw_status tw_router_watch(tw_router *router, const tw_observer *observer, void *
 tw_status tw_router_visit_with(tw_router *router, tw_buffer *path, tw_visit_fn visit,
                                void *self);
 
+/// Says how the backend of this name is to be delivered to, by those who have outboxes.
+/// @param json  an object of options (delivery.h), copied, not looked at
+/// @return TW_OK, TW_ENOENT, TW_ENOMEM
+tw_status tw_router_set_delivery(tw_router *router, const char *name, const char *json,
+                                 size_t len, tw_error *error);
+
+/// Puts another backend into the place of each one in a tree that was never open.
+///
+/// @param backend  borrowed. @param delivery  as above; NULL: nothing was said
+/// @param[out] out  what takes its place: a reference is kept. May be `backend` with a new
+///                  reference
+typedef tw_status (*tw_wrap_fn)(void *self, const char *path, tw_backend *backend,
+                                const char *delivery, size_t len, tw_backend **out,
+                                tw_error *error);
+/// @return TW_OK; what `wrap` said first: then some are replaced and the others not
+tw_status tw_router_wrap(tw_router *router, tw_wrap_fn wrap, void *self, tw_error *error);
+
 #endif

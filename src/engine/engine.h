@@ -7,6 +7,7 @@
 
 #include <stdatomic.h>
 
+#include "delivery/position.h"
 #include "engine/dealing.h"
 #include "engine/generation.h"
 #include "engine/worker.h"
@@ -63,6 +64,21 @@ tw_status tw_engine_feed(tw_engine *engine, tw_block *block, tw_error *error);
 /// @param source  copied; what it points to lives until all requests are over
 /// @return TW_OK; TW_ECLOSED, TW_ENOMEM: then some workers may be at it
 tw_status tw_engine_fetch(tw_engine *engine, const tw_block_source *source, tw_error *error);
+/// How far a source was read, as the spool has it, with what is committed and not yet written.
+/// @param file  which one
+/// @param[out] out  to be ended with tw_position_fini; zeroed when nothing is known
+/// @return TW_OK, also without a spool; TW_EIO, TW_ENOMEM
+tw_status tw_engine_position(tw_engine *engine, const char *source, const tw_file_id *file,
+                             tw_position *out, tw_error *error);
+/// The files that were read under this name, the newest last.
+typedef void (*tw_position_visit_fn)(void *self, const tw_position *position);
+tw_status tw_engine_visit_positions(tw_engine *engine, const char *source,
+                                    tw_position_visit_fn visit, void *self, tw_error *error);
+/// Forgets a file that is gone, or was read to its end and is not the one of the name any more.
+tw_status tw_engine_forget_position(tw_engine *engine, const char *source,
+                                    const tw_file_id *file, tw_error *error);
+/// @return whether it has a spool: rejected lines and dead letters are kept there
+bool tw_engine_has_spool(const tw_engine *engine);
 /// @return false in a child of the process that made it
 bool tw_engine_is_ours(const tw_engine *engine);
 /// TW_ECLOSED, with the message for such a child.

@@ -2,17 +2,11 @@
 #ifndef TW_ENGINE_OPTIONS_H
 #define TW_ENGINE_OPTIONS_H
 
+#include "delivery/outbox.h"
 #include "event/path.h"
 #include "script/script.h"
 
 #define TW_MAX_WORKERS 64
-
-/// What a queue does that is full.
-typedef enum tw_overload {
-  TW_OVERLOAD_BLOCK,
-  TW_OVERLOAD_NEWEST,
-  TW_OVERLOAD_OLDEST
-} tw_overload;
 
 typedef struct tw_engine_options {
   unsigned workers;
