@@ -44,7 +44,8 @@ void expect(bool right, const std::string &what) {
 class Ledger {
  public:
   static Held<tw_backend> make(Ledger *self) {
-    static const tw_backend_ops ops = {nullptr, send, nullptr, nullptr, nullptr, nullptr, nullptr};
+    static const tw_backend_ops ops = {nullptr, send,    nullptr, nullptr,
+                                       nullptr, nullptr, nullptr};
     tw_backend *backend;
     call(tw_backend_new, &ops, static_cast<void *>(self), 0u, &backend);
     return Held<tw_backend>(backend);
@@ -150,7 +151,7 @@ void run(const std::string &script) {
   expect(told.freed == 1, "the engine let go of its host");
 }
 
-}  // namespace
+} // namespace
 
 int main() {
   char folder[] = "/tmp/tidewire-cpp-XXXXXX";
