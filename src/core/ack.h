@@ -21,5 +21,7 @@ void tw_ack_end(tw_ack *ack, tw_status status, const tw_error *error); ///< NULL
 tw_ack *tw_ack_current(void);
 /// Sets it. @return the one before, to be set again
 tw_ack *tw_ack_swap(tw_ack *ack);
+/// Notes a failure of the current one's event, if there is one; its end is still to come.
+void tw_ack_fail(tw_status status, const tw_error *error);
 
 #endif

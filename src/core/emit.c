@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "core/ack.h"
 #include "core/context.h"
 #include "core/tracker.h"
 #include "event/text.h"
@@ -91,8 +92,9 @@ static tw_status route(tw_tracker *tracker, const tw_event *event, tw_error *err
 /* Emits of this thread that are under way. */
 static __thread unsigned depth;
 
+/* Whoever asked about the event that this thread is sending did not ask about this one. */
 static tw_status emit(tw_tracker *tracker, tw_scratch *scratch, const char *name,
-                      const char *data, size_t len, tw_error *error) {
+                      const char *data, size_t len, const tw_emission *how, tw_error *error) {
   tw_event event;
   if (depth > TW_MAX_NESTED) {
     return tw_fail(error, TW_ELIMIT, "emit inside of emit, %d deep: is this a loop?",
@@ -106,23 +108,61 @@ static tw_status emit(tw_tracker *tracker, tw_scratch *scratch, const char *name
   if (status == TW_OK) status = read_event(scratch, data, len, &event, error);
   if (status != TW_OK) return status;
   depth++;
+  tw_ack *outer = tw_ack_swap(how->ack);
   status = route(tracker, &event, error);
+  tw_ack_swap(outer);
   depth--;
   tw_event_end(&event);
   return status;
 }
 
 /* A callback may let go of the last other reference. */
-tw_status tw_emit(tw_tracker *tracker, const char *name, const char *data, size_t len,
-                  tw_error *error) {
+tw_status tw_emit_as(tw_tracker *tracker, const char *name, const char *data, size_t len,
+                     const tw_emission *how, tw_error *error) {
   unsigned lane = tw_lane_here();
   tw_scratch *scratch = tw_scratch_lease(tracker, lane);
   if (!scratch) return tw_no_memory(error);
   tw_tracker_enter(tracker, lane);
-  tw_status status = emit(tracker, scratch, name, data ? data : "{}", data ? len : 2, error);
+  tw_status status =
+      emit(tracker, scratch, name, data ? data : "{}", data ? len : 2, how, error);
   tw_scratch_return(tracker, lane, scratch);
   tw_tracker_leave(tracker, lane);
   return status;
+}
+
+static const tw_emission plainly = {NULL};
+
+tw_status tw_emit(tw_tracker *tracker, const char *name, const char *data, size_t len,
+                  tw_error *error) {
+  return tw_emit_as(tracker, name, data, len, &plainly, error);
+}
+
+/* ------------------------------------------------------------ acknowledged */
+
+/* The reference that is held meanwhile keeps the callback from being called before all of the
+   event's branches are on their way. */
+tw_status tw_emit_acked_as(tw_tracker *tracker, const char *name, const char *data, size_t len,
+                           const tw_emission *how, tw_ack_fn acked, void *self,
+                           tw_error *error) {
+  tw_error mine;
+  tw_emission with = *how;
+  if (!error) error = &mine;
+  tw_status status = tw_ack_new(acked, self, &with.ack, error);
+  if (status != TW_OK) {
+    tw_ack *outer = tw_ack_swap(NULL);
+    acked(self, status, error);
+    tw_ack_swap(outer);
+    return status;
+  }
+  tw_error_clear(error);
+  status = tw_emit_as(tracker, name, data, len, &with, error);
+  tw_ack_end(with.ack, status, error);
+  return status;
+}
+
+tw_status tw_emit_acked(tw_tracker *tracker, const char *name, const char *data, size_t len,
+                        tw_ack_fn acked, void *self, tw_error *error) {
+  return tw_emit_acked_as(tracker, name, data, len, &plainly, acked, self, error);
 }
 
 /* ------------------------------------------------------------------ packed */
@@ -147,7 +187,7 @@ tw_status tw_vemitf(tw_tracker *tracker, tw_error *error, const char *name, cons
   if (!scratch) return tw_no_memory(error);
   tw_tracker_enter(tracker, lane);
   tw_status status = pack(scratch, format, args, &text, &len, error);
-  if (status == TW_OK) status = emit(tracker, scratch, name, text, len, error);
+  if (status == TW_OK) status = emit(tracker, scratch, name, text, len, &plainly, error);
   tw_scratch_return(tracker, lane, scratch);
   tw_tracker_leave(tracker, lane);
   return status;

@@ -46,11 +46,13 @@ tw_status tw_router_visit_with(tw_router *router, tw_buffer *path, tw_visit_fn v
 
 /// Says how the backend of this name is to be delivered to, by those who have outboxes.
 /// @param json  an object of options (delivery.h), copied, not looked at
-/// @return TW_OK, TW_ENOENT, TW_ENOMEM
+/// @return TW_OK, TW_ENOENT, TW_EINVAL when it is a router, TW_ENOMEM
 tw_status tw_router_set_delivery(tw_router *router, const char *name, const char *json,
                                  size_t len, tw_error *error);
 
-/// Puts another backend into the place of each one in a tree that was never open.
+/// Puts another backend into the place of each one in a tree that was never open, and which
+/// nobody changes meanwhile. A backend that hangs there under two names is one for each; of a
+/// router that does, what is below it is wrapped once, under the path that comes first.
 ///
 /// @param backend  borrowed. @param delivery  as above; NULL: nothing was said
 /// @param[out] out  what takes its place: a reference is kept. May be `backend` with a new
@@ -58,7 +60,8 @@ tw_status tw_router_set_delivery(tw_router *router, const char *name, const char
 typedef tw_status (*tw_wrap_fn)(void *self, const char *path, tw_backend *backend,
                                 const char *delivery, size_t len, tw_backend **out,
                                 tw_error *error);
-/// @return TW_OK; what `wrap` said first: then some are replaced and the others not
+/// @return TW_OK; TW_EINVAL for an open tree; what `wrap` said first: then some are replaced
+///         and the others not
 tw_status tw_router_wrap(tw_router *router, tw_wrap_fn wrap, void *self, tw_error *error);
 
 #endif

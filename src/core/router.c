@@ -82,6 +82,7 @@ void tw_router_unref(tw_router *router) {
 static void free_port(tw_port *port) {
   tw_backend_unref(port->backend);
   tw_router_unref(port->child);
+  tw_free(port->delivery);
   tw_free(port);
 }
 
@@ -220,19 +221,27 @@ tw_port *tw_router_next_port(tw_router *router, const tw_port *port) {
 }
 
 /* Whether `wanted` is `from` or below it. Each router is searched once for a mark. */
-static bool is_below(tw_router *from, const tw_router *wanted, uint64_t mark) {
+static bool is_below(tw_router *from, const tw_router *wanted, uint64_t visit) {
   if (from == wanted) return true;
-  if (from->mark == mark) return false;
-  from->mark = mark;
+  if (from->mark == visit) return false;
+  from->mark = visit;
   for (size_t i = 0; i < from->port_count; i++) {
     tw_router *child = from->ports[i]->child;
-    if (child && is_below(child, wanted, mark)) return true;
+    if (child && is_below(child, wanted, visit)) return true;
   }
   return false;
 }
 
+static uint64_t mark; /* guarded by the lock, as the marks are */
+
+uint64_t tw_router_new_mark(void) {
+  tw_topology_lock();
+  uint64_t fresh = ++mark;
+  tw_topology_unlock();
+  return fresh;
+}
+
 static tw_status check_port(const tw_router *router, const tw_port *port, tw_error *error) {
-  static uint64_t mark; /* guarded by the lock, as the marks are */
   size_t at;
   const char *name = port->name;
   if (!*name || strchr(name, '/')) {
@@ -336,12 +345,20 @@ tw_status tw_router_add_router(tw_router *router, const char *name, tw_router *c
 
 /* ------------------------------------------------------------------ asking */
 
+/* Under the lock. */
 static tw_status fail_unknown_port(const tw_router *router, const char *name, tw_error *error) {
   const char *known[32];
   size_t count = router->port_count < 32 ? router->port_count : 32;
   for (size_t i = 0; i < count; i++) known[i] = router->ports[i]->name;
   return tw_fail_unknown(error, TW_ENOENT, "no backend", name, known, count,
                          "the router has none");
+}
+
+tw_status tw_router_fail_unknown(tw_router *router, const char *name, tw_error *error) {
+  tw_topology_lock();
+  tw_status status = fail_unknown_port(router, name, error);
+  tw_topology_unlock();
+  return status;
 }
 
 tw_status tw_router_get(tw_router *router, const char *name, tw_backend **backend,

@@ -24,6 +24,8 @@ typedef struct tw_port {
   tw_backend *backend; ///< owned; either this
   tw_router *child;    ///< owned; or this
   bool is_used;        ///< it holds a use of what is behind it; guarded
+  char *delivery;      ///< of a backend: options as JSON, owned; NULL: none. Guarded
+  size_t delivery_len;
   size_t len;
   char name[];
 } tw_port;
@@ -95,6 +97,10 @@ void tw_shared_unref(tw_shared *shared);
 tw_port *tw_router_next_port(tw_router *router, const tw_port *port);
 /// @return by how far the port's name is before (< 0) or behind a name
 int tw_port_compare(const tw_port *port, const char *name, size_t len);
+/// TW_ENOENT, with a message that lists the known names.
+tw_status tw_router_fail_unknown(tw_router *router, const char *name, tw_error *error);
+/// @return what no router is marked with yet
+uint64_t tw_router_new_mark(void);
 /// Frees the router: no event can be inside or come.
 void tw_router_destroy(tw_router *router);
 

@@ -6,6 +6,7 @@
    A *passage* is an event's stay in one router. It lives on the stack of the thread that
    sends and is linked to the passage above, so that paths are made only when a failure is
    told. */
+#include "core/ack.h"
 #include "core/plan.h"
 #include "core/split.h"
 #include "core/targets.h"
@@ -41,6 +42,7 @@ static void send_to_backend(const passage *p, const tw_port *port, const tw_even
   tw_status status = tw_backend_send(port->backend, &copy, p->flags, &error);
   if (status != TW_OK) {
     tw_error_complete(&error, status, "the backend");
+    tw_ack_fail(status, &error);
     tell(p, "backend", NULL, port->name, event, &error);
   }
   tw_event_end(&copy);
@@ -60,6 +62,7 @@ static void send_to_router(const passage *up, const tw_port *port, const tw_even
   } else {
     tw_error error;
     tw_fail(&error, TW_ECLOSED, "the router is not open");
+    tw_ack_fail(TW_ECLOSED, &error);
     tell(up, "backend", NULL, port->name, event, &error);
   }
   tw_event_end(&copy);

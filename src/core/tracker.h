@@ -29,6 +29,17 @@ struct tw_tracker {
   atomic_size_t max_size;
 };
 
+/// What an emit asks for besides; zeroed: nothing.
+typedef struct tw_emission {
+  struct tw_ack *ack; ///< what is to know the event's fate, borrowed; NULL: nobody asks
+} tw_emission;
+tw_status tw_emit_as(tw_tracker *tracker, const char *name, const char *data, size_t len,
+                     const tw_emission *how, tw_error *error);
+/// tw_emit_acked; `how->ack` is not looked at.
+tw_status tw_emit_acked_as(tw_tracker *tracker, const char *name, const char *data, size_t len,
+                           const tw_emission *how, tw_ack_fn acked, void *self,
+                           tw_error *error);
+
 /// Keeps the tracker until tw_tracker_leave, also when the last reference goes meanwhile; for
 /// less than another reference, for which all threads would wait for each other.
 static inline void tw_tracker_enter(tw_tracker *tracker, unsigned lane) {
