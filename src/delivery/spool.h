@@ -78,8 +78,8 @@ uint64_t tw_spool_room(tw_spool *spool);
 /* ------------------------------------------------------------ transactions */
 
 /// One at a time can write, in one thread; any number can read, in any threads. What is read is
-/// borrowed until the transaction ends. A reading one is to be short: what is deleted meanwhile
-/// cannot be used again.
+/// borrowed until the transaction ends, or writes again. A reading one is to be short: what is
+/// deleted meanwhile cannot be used again.
 typedef struct tw_spool_txn tw_spool_txn;
 
 /// @param writes  false: it sees the store as it is now

@@ -1,0 +1,79 @@
+/// spool_inside.h: what the files of the spool share. Nobody else includes it.
+///
+/// spool_owner.c    the folder, and who owns it
+/// spool_env.c      opening, checking, making and renewing LMDB's environment
+/// spool_space.c    how much room there is, and what errors mean
+/// spool.c          transactions and records
+/// spool_record.c   the form of a record
+/// spool_pages.c    LMDB's file format, for the checker and for repairs
+#ifndef TW_DELIVERY_SPOOL_INSIDE_H
+#define TW_DELIVERY_SPOOL_INSIDE_H
+
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#include "delivery/spool.h"
+
+/// How LMDB names its data in a folder.
+#define TW_SPOOL_FILE "data.mdb"
+/// Where a new file is made before it gets that name.
+#define TW_SPOOL_NEW "new"
+
+/// Keys of TW_SPOOL_ABOUT: 8 and 4 bytes, little-endian. They are the first records of the
+/// file.
+#define TW_ABOUT_TRANSACTION "transaction"
+#define TW_ABOUT_VERSION     "version"
+
+struct tw_spool {
+  char *folder; ///< owned
+  tw_spool_options options;
+  int owner;             ///< the file that says who owns it, locked; -1: not ours
+  pid_t process;         ///< that opened it: a child of it must not touch it
+  pthread_mutex_t mutex; ///< guards the next four
+  MDB_env *env;          ///< NULL while it is to be opened anew
+  MDB_dbi tree;
+  unsigned active;   ///< transactions, and other uses of `env`
+  bool is_broken;    ///< the environment refuses to work: it is opened anew when nobody uses it
+  atomic_uint begun; ///< transactions that write
+  atomic_size_t touched; ///< bytes that were read from the map since it was let go
+};
+
+struct tw_spool_txn {
+  tw_spool *spool;
+  MDB_txn *txn;
+  MDB_cursor *cursor; ///< NULL until the first seek
+  bool writes, is_dirty;
+  tw_status failed; ///< what a write said: then it can only be aborted
+};
+
+/* ------------------------------------------------------------------- owner */
+
+/// Takes the folder; makes it when it is missing.
+/// @param[out] fd  to be given back with tw_spool_disown
+tw_status tw_spool_take(const char *folder, int *fd, tw_error *error);
+void tw_spool_disown(int fd);
+/// Writes a path in a folder. @return false when it is too long
+bool tw_spool_path(char *out, size_t room, const char *folder, const char *name);
+
+/* ------------------------------------------------------------- environment */
+
+/// Opens (and as the owner makes, when there is none) the environment.
+tw_status tw_spool_env_open(tw_spool *spool, tw_error *error);
+void tw_spool_env_close(tw_spool *spool);
+/// Before and after each use of `env`. It is opened anew when it has broken.
+/// @return TW_OK; TW_EIO: it cannot be used now
+tw_status tw_spool_enter(tw_spool *spool, tw_error *error);
+void tw_spool_leave(tw_spool *spool);
+/// What was found out by a use: the next one opens it anew.
+void tw_spool_mark_broken(tw_spool *spool);
+
+/* ------------------------------------------------------------------ errors */
+
+/// What an error of LMDB or the system means here.
+/// @param action  "cannot write"
+tw_status tw_spool_fail(const char *folder, const tw_spool_options *options, int code,
+                        const char *action, tw_error *error);
+
+#endif
