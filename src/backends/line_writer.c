@@ -20,32 +20,6 @@ tw_status tw_line_writer_open(tw_line_writer *writer, tw_put_lines put, void *se
 
 void tw_line_writer_close(tw_line_writer *writer) { tw_buffer_fini(&writer->lines); }
 
-/* ---------------------------------------------------------------- rendering */
-
-/* A raw newline in JSON text can only be white space: inside of a string it would be `\n`.
-   So a blank takes its place, and that of the carriage return beside it. */
-static void join_lines(char *text, size_t len) {
-  if (!memchr(text, '\n', len)) return;
-  for (size_t i = 0; i < len; i++)
-    if (text[i] == '\n' || text[i] == '\r') text[i] = ' ';
-}
-
-static bool append_line(tw_buffer *lines, const tw_event *event) {
-  size_t start = lines->len;
-  const tw_node *text = tw_event_untouched(event);
-  bool ok;
-  if (text) {
-    ok = tw_buffer_reserve(lines, (size_t)text->len + 1) &&
-         tw_buffer_append(lines, text->text, text->len);
-  } else {
-    ok = tw_event_render(event, event->root, lines);
-  }
-  if (ok) join_lines(lines->data + start, lines->len - start);
-  ok = ok && tw_buffer_byte(lines, '\n');
-  if (!ok) lines->len = start;
-  return ok;
-}
-
 /* ------------------------------------------------------------- putting out */
 
 static uint64_t count_lines(const char *text, size_t len) {
@@ -79,7 +53,7 @@ static tw_status put_out(tw_line_writer *writer, uint64_t *lost, tw_error *error
 
 tw_status tw_line_writer_send(tw_line_writer *writer, tw_event *event, unsigned flags,
                               tw_error *error) {
-  if (!append_line(&writer->lines, event)) return tw_no_memory(error);
+  if (!tw_event_render_line(event, &writer->lines)) return tw_no_memory(error);
   if ((flags & TW_MORE) && writer->lines.len < LINES) return TW_OK;
   tw_error cause = {.code = TW_OK};
   uint64_t lost = 0;

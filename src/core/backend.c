@@ -1,23 +1,28 @@
 /* One mutex guards opening, flushing and closing, and with TW_SERIAL also sending; it checks
    for errors, so that a serial backend which is reached again from inside its own call fails
    instead of waiting for itself. `is_open` changes under the mutex only; senders of other
-   backends read it without: a router keeps its use until its last event has left. */
+   backends read it without: a router keeps its use until its last event has left.
+
+   A backend that stands before another one answers what it is asked about itself with the
+   other's answers; calls it takes itself. */
 #include "core/backend.h"
 
 #include <errno.h>
 #include <pthread.h>
 
 #include "base/lane.h"
+#include "core/deliver.h"
 
 struct tw_backend {
   tw_backend_ops ops;
   void *self;
-  bool serial;
+  bool serial, scripted;
   atomic_bool is_open;
   atomic_uint_fast64_t accepted; ///< under the mutex
   atomic_uint_fast64_t refused, lost;
   atomic_size_t refs;
   const tw_backend_kind *kind; ///< NULL: made with tw_backend_new
+  tw_backend *behind;          ///< a reference; NULL: it stands before none
   pthread_mutex_t mutex;
   size_t uses;            ///< guarded by `mutex`
   tw_lane sent[TW_LANES]; ///< accepted without the mutex
@@ -52,6 +57,7 @@ static tw_status make(const tw_backend_ops *ops, void *self, unsigned flags,
   backend->ops = *ops;
   backend->self = self;
   backend->serial = (flags & TW_SERIAL) != 0;
+  backend->scripted = (flags & TW_SCRIPTED) != 0;
   backend->kind = kind;
   atomic_init(&backend->refs, 1);
   *out = backend;
@@ -82,8 +88,18 @@ void tw_backend_unref(tw_backend *backend) {
   if (!backend || atomic_fetch_sub(&backend->refs, 1) != 1) return;
   if (backend->ops.free) backend->ops.free(backend->self);
   pthread_mutex_destroy(&backend->mutex);
+  tw_backend_unref(backend->behind);
   tw_free(backend);
 }
+
+tw_status tw_backend_new_front(const tw_backend_ops *ops, void *self, tw_backend *behind,
+                               tw_backend **out, tw_error *error) {
+  tw_status status = make(ops, self, 0, NULL, out, error);
+  if (status == TW_OK) (*out)->behind = tw_backend_ref(behind);
+  return status;
+}
+
+bool tw_backend_is_scripted(const tw_backend *backend) { return backend->scripted; }
 
 /* ------------------------------------------------------------------- calls */
 
@@ -202,7 +218,47 @@ tw_status tw_backend_send(tw_backend *backend, tw_event *event, unsigned flags,
   return status;
 }
 
+/* What is delivered and what is a dead letter has been counted once, however often it was
+   tried; the rest will come again. */
+static void count_delivered(tw_backend *backend, tw_status status, const tw_delivered *done) {
+  bool is_dead = status == TW_EREFUSED && done->is_exact;
+  atomic_fetch_add_explicit(&backend->sent[tw_lane_here()].count, done->count,
+                            memory_order_relaxed);
+  if (is_dead) tw_lane_add(&backend->refused);
+}
+
+static tw_status deliver_now(tw_backend *backend, tw_batch *batch, tw_delivered *done,
+                             tw_error *error) {
+  uint64_t lost;
+  if (!atomic_load_explicit(&backend->is_open, memory_order_relaxed))
+    return tw_fail(error, TW_ECLOSED, "the backend is not open");
+  tw_status status = tw_deliver(&backend->ops, backend->self, batch, done, &lost, error);
+  atomic_fetch_add_explicit(&backend->lost, lost, memory_order_relaxed);
+  count_delivered(backend, status, done);
+  return status;
+}
+
+tw_status tw_backend_deliver(tw_backend *backend, tw_batch *batch, tw_delivered *done,
+                             tw_error *error) {
+  *done = (tw_delivered){0};
+  if (!backend->serial) return deliver_now(backend, batch, done, error);
+  tw_status status = enter(backend, error);
+  if (status != TW_OK) return status;
+  status = deliver_now(backend, batch, done, error);
+  leave(backend);
+  return status;
+}
+
+/* ------------------------------------------------------- what it says of itself */
+
+/* Not recursive, as a front may stand before a front. */
+static const tw_backend *hindmost(const tw_backend *backend) {
+  while (backend->behind) backend = backend->behind;
+  return backend;
+}
+
 void tw_backend_get_stats(const tw_backend *backend, tw_backend_stats *out) {
+  backend = hindmost(backend);
   const tw_backend_kind *kind = backend->kind;
   uint64_t lost = atomic_load_explicit(&backend->lost, memory_order_relaxed);
   uint64_t accepted = atomic_load_explicit(&backend->accepted, memory_order_relaxed);
@@ -234,14 +290,17 @@ tw_status tw_backend_from_kind(const tw_backend_kind *kind, const char *options,
 }
 
 const char *tw_backend_kind_name(const tw_backend *backend) {
-  return backend->kind ? backend->kind->name : "custom";
+  const tw_backend_kind *kind = hindmost(backend)->kind;
+  return kind ? kind->name : "custom";
 }
 
 bool tw_backend_writes_into(const tw_backend *backend, const struct stat *file) {
+  backend = hindmost(backend);
   const tw_backend_kind *kind = backend->kind;
   return kind && kind->writes_into && kind->writes_into(backend->self, file);
 }
 
 void *tw_backend_self(tw_backend *backend, const tw_backend_kind *kind) {
-  return backend->kind == kind ? backend->self : NULL;
+  const tw_backend *last = hindmost(backend);
+  return last->kind == kind ? last->self : NULL;
 }

@@ -166,7 +166,7 @@ static bool apply(const passage *p, size_t index, tw_event *event) {
   tw_error error;
   tw_error_clear(&error);
   tw_event saved = tw_event_fork(event);
-  tw_split split = {.whole = &saved};
+  tw_split split = {.whole = &saved, .now = event};
   tw_verdict verdict = processor->ops.process(processor->self, event, &split, &error);
   if (verdict == TW_SPLIT && split.is_short) {
     tw_no_memory(&error);

@@ -44,6 +44,7 @@ tw_status tw_split_add_json(tw_split *split, const char *json, size_t len, tw_er
   if (status == TW_ENOMEM) split->is_short = true;
   if (status != TW_OK) return status;
   tw_event piece = tw_event_fork(split->whole);
+  if (split->now) piece.priority = split->now->priority;
   status = tw_event_set_root(&piece, ref, error);
   if (status == TW_OK) {
     split->pieces[split->count++] = piece;

@@ -6,6 +6,7 @@
 
 struct tw_split {
   const tw_event *whole; ///< borrowed; the pieces share its store
+  const tw_event *now;   ///< what the processor has made of it so far; NULL: nothing
   tw_event *pieces;      ///< in the arena of the store
   uint32_t count, cap;
   bool is_short; ///< memory ran out: a piece is missing

@@ -4,6 +4,7 @@
 ///
 ///     header | texts: lines of JSON, each with a newline | items | ids
 ///
+/// (chunk_form.h has it byte by byte). An id that stands in its text is not stored again.
 /// So a backend that writes lines writes them as they lie here, `export` copies them, and what
 /// is left of a damaged chunk can still be read. Numbers are little-endian; the checksum (XXH3
 /// of 64 bits) covers everything but itself. A chunk that is finished never changes; any thread
@@ -33,10 +34,11 @@ typedef struct tw_chunk_builder {
 
 void tw_chunk_builder_fini(tw_chunk_builder *builder);
 /// Appends an event: its text, on one line, its id and its priority. Unchanged on failure.
-/// @return TW_OK or TW_ENOMEM
+/// @return TW_OK, TW_ENOMEM; TW_ELIMIT when the texts would be 2 GiB long
 tw_status tw_chunk_builder_add(tw_chunk_builder *builder, const tw_event *event,
                                tw_error *error);
 /// The same from text, which is copied. @param json  one JSON object without a newline
+/// @param id  TW_ELIMIT from TW_ID_MAX bytes on
 tw_status tw_chunk_builder_add_text(tw_chunk_builder *builder, const char *json, size_t len,
                                     const char *id, size_t id_len, int priority,
                                     tw_error *error);
@@ -60,7 +62,8 @@ void tw_chunk_bytes(const tw_chunk *chunk, const char **data, size_t *size);
 /// Checks a stored form and takes a copy of it.
 /// @return TW_OK; TW_EIO when it is damaged, the message says where; TW_ENOMEM
 tw_status tw_chunk_read(const char *data, size_t size, tw_chunk **out, tw_error *error);
-/// Salvages what can be read of a damaged one: calls `line` for each text that is JSON still.
+/// Salvages what can be read of a damaged one: calls `line` for each text that is JSON still,
+/// in their order. One whose bytes have changed so that they are JSON by chance is among them.
 typedef void (*tw_chunk_line_fn)(void *self, const char *json, size_t len);
 void tw_chunk_salvage(const char *data, size_t size, tw_chunk_line_fn line, void *self);
 
@@ -75,8 +78,9 @@ uint32_t tw_chunk_at_priority(const tw_chunk *chunk, int priority);
 /// Event `index` of it, from 0. Borrowed from the chunk.
 void tw_chunk_item(const tw_chunk *chunk, uint32_t index, tw_batch_item *out);
 /// A copy that lacks the events of this priority or a lower one; the numbers of the others
-/// stay. NULL in `out` when none is left. A chunk may so have gaps between its numbers:
-/// tw_chunk_offset tells an event's place by them.
+/// stay, and tw_chunk_first is that of the first which is left. NULL in `out` when none is. A
+/// chunk may so have gaps between its numbers: tw_chunk_item_number and tw_chunk_find know
+/// them.
 tw_status tw_chunk_without(const tw_chunk *chunk, int priority, tw_chunk **out,
                            tw_error *error);
 /// The number of event `index`, and one more than that of the last for `index` == count.

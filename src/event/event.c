@@ -27,6 +27,13 @@ void tw_event_restore(tw_event *event, tw_event *saved) {
   event->edits = saved->edits;
   event->root = saved->root;
   event->id = saved->id;
+  event->priority = saved->priority;
   event->store->events--;
   memset(saved, 0, sizeof *saved);
 }
+
+void tw_event_set_priority(tw_event *event, tw_priority priority) {
+  event->priority = (int8_t)((priority > 0) - (priority < 0));
+}
+
+tw_priority tw_event_priority(const tw_event *event) { return (tw_priority)event->priority; }

@@ -102,6 +102,7 @@ struct tw_event {
   tw_event_id_cell *id;
   tw_ref root;
   bool owns_store; ///< the event was made by tw_event_parse or tw_event_copy
+  int8_t priority; ///< a tw_priority; forks and copies begin with it
 };
 
 /* ------------------------------------------------------------------- store */
@@ -165,6 +166,13 @@ tw_status tw_event_import(tw_store *store, const tw_event *event, tw_event *out,
                           tw_error *error);
 /// Works the id out and puts it into the event's cell, as copies will need it.
 tw_status tw_event_fix_id(const tw_event *event, tw_error *error);
+/// The same as tw_event_id, not NUL-terminated, for who only looks: it lends the host nothing.
+/// @param[out] id  in the event's text where it stands there without escapes; borrowed until
+///                 the store is reset
+tw_status tw_event_peek_id(const tw_event *event, const char **id, size_t *len);
+/// Gives an event that was read again the id that it had; it stands or yields to an edit as
+/// before. TW_ELIMIT from TW_ID_MAX bytes on.
+tw_status tw_event_give_id(tw_event *event, const char *id, size_t len, tw_error *error);
 /// Makes the id that the event has now stand whatever becomes of its JSON.
 tw_status tw_event_keep_id(tw_event *event, tw_error *error);
 /// Gives `piece` number `index` (from 1) of a split event an id of its own, derived from
@@ -175,6 +183,12 @@ tw_status tw_event_derive_id(tw_event *piece, tw_event *whole, uint32_t index, t
 /// come with their white space; new ones are separated in the style of their container.
 /// @return false without memory; nothing is appended then
 bool tw_event_render(const tw_event *event, tw_ref ref, tw_buffer *out);
+/// The whole event on one line, appended with a newline: white space that is a newline or a
+/// carriage return becomes a blank, so the length stays.
+/// @return false without memory; nothing is appended then
+bool tw_event_render_line(const tw_event *event, tw_buffer *out);
+/// Makes JSON text one line in the same way.
+void tw_join_lines(char *json, size_t len);
 /// The whole event when it was not edited: its text as it was read. NULL otherwise.
 static inline const tw_node *tw_event_untouched(const tw_event *event) {
   return event->edits ? NULL : tw_store_node(event->store, event->root);

@@ -42,18 +42,27 @@ tw_status tw_event_fix_id(const tw_event *event, tw_error *error) {
   return TW_OK;
 }
 
+/* What is not the event's own. */
+static void cell_id(const tw_event *event, const char **id, size_t *len) {
+  make_uuid(event->id);
+  *id = event->id->text;
+  *len = event->id->len;
+}
+
 tw_status tw_event_id(tw_event *event, const char **id, size_t *len) {
   tw_ref value;
   event->store->is_lent = true;
   bool own = !event->id->derived && own_id(event, &value, id, len);
-  if (own) {
-    *id = tw_memo_string(event->store, value, len);
-    return *id ? TW_OK : TW_ENOMEM;
-  }
-  make_uuid(event->id);
-  *id = event->id->text;
-  *len = event->id->len;
-  return TW_OK;
+  if (own) *id = tw_memo_string(event->store, value, len);
+  else cell_id(event, id, len);
+  return *id ? TW_OK : TW_ENOMEM;
+}
+
+/* Without a NUL behind it an id needs no copy. */
+tw_status tw_event_peek_id(const tw_event *event, const char **id, size_t *len) {
+  tw_ref value;
+  if (event->id->derived || !own_id(event, &value, id, len)) cell_id(event, id, len);
+  return *id ? TW_OK : TW_ENOMEM;
 }
 
 /* A cell of the event's own, which stands before the id in the JSON. */
@@ -105,4 +114,24 @@ tw_status tw_event_derive_id(tw_event *piece, tw_event *whole, uint32_t index,
   }
   len = piece_id(id, len, index, text);
   return derive(piece, text, len, error);
+}
+
+/* A copy keeps the whole cell; whoever kept only the id's text has to find out whether it was
+   the event's own. One that is made of the text again, or that the text has none against,
+   yields to a later edit; any other was derived. */
+tw_status tw_event_give_id(tw_event *event, const char *id, size_t len, tw_error *error) {
+  const char *own = NULL;
+  size_t own_len = 0;
+  tw_ref value;
+  if (len >= TW_ID_MAX)
+    return tw_fail(error, TW_ELIMIT, "an id has at most %d bytes, this one %zu", TW_ID_MAX - 1,
+                   len);
+  bool has_own = own_id(event, &value, &own, &own_len);
+  if (has_own && !own) return tw_no_memory(error);
+  if (has_own && same(own, own_len, id, len)) return TW_OK;
+  memcpy(event->id->text, id, len);
+  event->id->text[len] = '\0';
+  event->id->len = (uint16_t)len;
+  event->id->derived = has_own;
+  return TW_OK;
 }

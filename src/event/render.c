@@ -193,3 +193,25 @@ bool tw_event_render(const tw_event *event, tw_ref ref, tw_buffer *out) {
   out->len = done ? (size_t)(r.at - out->data) : before;
   return done;
 }
+
+/* ------------------------------------------------------------------- lines */
+
+/* A raw newline in JSON text can only be white space: inside of a string it would be `\n`.
+   So a blank takes its place, and that of the carriage return beside it. */
+void tw_join_lines(char *json, size_t len) {
+  if (!memchr(json, '\n', len)) return;
+  for (size_t i = 0; i < len; i++)
+    if (json[i] == '\n' || json[i] == '\r') json[i] = ' ';
+}
+
+bool tw_event_render_line(const tw_event *event, tw_buffer *out) {
+  size_t start = out->len;
+  const tw_node *text = tw_event_untouched(event);
+  bool fits = text ? tw_buffer_reserve(out, (size_t)text->len + 1) &&
+                         tw_buffer_append(out, text->text, text->len)
+                   : tw_event_render(event, event->root, out);
+  if (fits) tw_join_lines(out->data + start, out->len - start);
+  fits = fits && tw_buffer_byte(out, '\n');
+  if (!fits) out->len = start;
+  return fits;
+}

@@ -172,7 +172,7 @@ tw_status tw_event_import(tw_store *store, const tw_event *event, tw_event *out,
   if (!status)
     status = parse_copy(store, whole ? whole->text : scratch->data,
                         whole ? whole->len : scratch->len, TW_DEPTH_BOUND, out, error);
-  if (!status) *out->id = *event->id;
+  if (!status) *out->id = *event->id, out->priority = event->priority;
   scratch->len = 0;
   return status;
 }
