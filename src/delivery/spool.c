@@ -87,7 +87,8 @@ tw_status tw_spool_open(const char *folder, const tw_spool_options *options, tw_
   tw_spool *spool = new_spool(folder, options);
   if (!spool) return tw_no_memory(error);
   tw_status status = TW_OK;
-  if (options->mode == TW_SPOOL_OWN) status = tw_spool_take(folder, &spool->owner, error);
+  if (options->mode == TW_SPOOL_OWN)
+    status = tw_spool_take(folder, &spool->owner, &spool->failed, error);
   if (!status) status = tw_spool_env_open(spool, error);
   if (!status) status = check_version(spool, error);
   if (!status) {

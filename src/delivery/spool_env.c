@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "delivery/check.h"
 #include "delivery/spool_inside.h"
 #include "delivery/spool_keys.h"
 #include "delivery/spool_record.h"
@@ -154,6 +155,14 @@ static tw_status lock_file(const tw_spool *spool, const char *path, int *fd, tw_
   return TW_OK;
 }
 
+/* What a living owner has open it has checked, and changes meanwhile. */
+static tw_status check(const tw_spool *spool, int fd, tw_error *error) {
+  tw_spool_owner owner = {.failed = spool->failed};
+  if (spool->options.mode != TW_SPOOL_OWN) tw_spool_owner_read(spool->folder, &owner);
+  if (owner.lives) return TW_OK;
+  return tw_check_file(fd, spool->folder, 0, owner.failed, NULL, error);
+}
+
 static tw_status make_if_missing(const tw_spool *spool, const char *path, tw_error *error) {
   if (spool->options.mode != TW_SPOOL_OWN || access(path, F_OK) == 0) return TW_OK;
   if (errno == ENOENT) return make_beside(spool, path, error);
@@ -167,6 +176,7 @@ tw_status tw_spool_env_open(tw_spool *spool, tw_error *error) {
     return tw_fail(error, TW_EINVAL, "%.256s: the path is too long", spool->folder);
   tw_status status = make_if_missing(spool, path, error);
   if (!status) status = lock_file(spool, path, &fd, error);
+  if (!status) status = check(spool, fd, error);
   if (!status) {
     int code = open_env(spool);
     if (code) status = fail_here(spool, code, "cannot open", error);
@@ -183,10 +193,20 @@ void tw_spool_env_close(tw_spool *spool) {
 
 /* --------------------------------------------------------------------- use */
 
+/* The transaction that has failed is the one behind the last that is stored. */
+static void note_failed(tw_spool *spool) {
+  MDB_envinfo info;
+  if (!spool->env || spool->options.mode != TW_SPOOL_OWN || mdb_env_info(spool->env, &info))
+    return;
+  spool->failed = (uint64_t)info.me_last_txnid + 1;
+  tw_spool_note_failed(spool->owner, spool->failed);
+}
+
 static tw_status renew(tw_spool *spool, tw_error *error) {
   if (spool->active)
     return tw_fail(error, TW_EIO, "%.256s: an earlier write has failed; try again",
                    spool->folder);
+  note_failed(spool);
   tw_spool_env_close(spool);
   tw_status status = tw_spool_env_open(spool, error);
   if (!status) spool->is_broken = false;

@@ -5,6 +5,7 @@
 /// spool_space.c    how much room there is, and what errors mean
 /// spool.c          transactions and records
 /// spool_record.c   the form of a record
+/// check.c          whether LMDB can be let at the file
 /// spool_pages.c    LMDB's file format, for the checker and for repairs
 #ifndef TW_DELIVERY_SPOOL_INSIDE_H
 #define TW_DELIVERY_SPOOL_INSIDE_H
@@ -15,6 +16,7 @@
 #include <sys/types.h>
 
 #include "delivery/spool.h"
+#include "delivery/spool_owner.h"
 
 /// How LMDB names its data in a folder.
 #define TW_SPOOL_FILE "data.mdb"
@@ -31,9 +33,10 @@ struct tw_spool {
   tw_spool_options options;
   int owner;             ///< the file that says who owns it, locked; -1: not ours
   pid_t process;         ///< that opened it: a child of it must not touch it
-  pthread_mutex_t mutex; ///< guards the next four
+  pthread_mutex_t mutex; ///< guards the next five
   MDB_env *env;          ///< NULL while it is to be opened anew
   MDB_dbi tree;
+  uint64_t failed;   ///< a transaction whose last write failed; 0: none
   unsigned active;   ///< transactions, and other uses of `env`
   bool is_broken;    ///< the environment refuses to work: it is opened anew when nobody uses it
   atomic_uint begun; ///< transactions that write
@@ -52,8 +55,11 @@ struct tw_spool_txn {
 
 /// Takes the folder; makes it when it is missing.
 /// @param[out] fd  to be given back with tw_spool_disown
-tw_status tw_spool_take(const char *folder, int *fd, tw_error *error);
+/// @param[out] failed  tw_spool_owner
+tw_status tw_spool_take(const char *folder, int *fd, uint64_t *failed, tw_error *error);
 void tw_spool_disown(int fd);
+/// Notes that the last write of a transaction has failed.
+void tw_spool_note_failed(int fd, uint64_t txnid);
 /// Writes a path in a folder. @return false when it is too long
 bool tw_spool_path(char *out, size_t room, const char *folder, const char *name);
 

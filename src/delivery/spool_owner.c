@@ -1,16 +1,17 @@
 /* A spool has one owner. The file `owner` in its folder is locked with flock as long as that
    process lives, however it ends, and holds its number for messages alone: a number proves
-   nothing (it may be another's by now, or one of another container).
+   nothing (it may be another's by now, or one of another container). Behind it stands what
+   check.c must know of a write that has failed.
 
    A child that a fork has made has a copy of the descriptor, and so keeps the lock until it
    ends or runs another program. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "delivery/spool_inside.h"
@@ -49,39 +50,80 @@ static tw_status make_folder(const char *folder, tw_error *error) {
   return status;
 }
 
-static tw_status refuse(const char *folder, int fd, tw_error *error) {
-  char text[24] = "";
+static void read_note(int fd, tw_spool_owner *out) {
+  char text[64] = "";
+  unsigned long long failed = 0;
   ssize_t len = pread(fd, text, sizeof text - 1, 0);
-  long process = len > 0 ? strtol(text, NULL, 10) : 0;
-  if (process > 0)
-    tw_fail(error, TW_EEXIST, "%.256s is in use by process %ld; end it first", folder, process);
+  if (len <= 0 || sscanf(text, "%ld failed %llu", &out->process, &failed) < 1) out->process = 0;
+  out->failed = failed;
+}
+
+/* The note may not be there on a full disk: that is no reason to refuse. */
+static void write_note(int fd, uint64_t failed) {
+  char text[64];
+  int len = snprintf(text, sizeof text, "%ld failed %llu\n", (long)getpid(),
+                     (unsigned long long)failed);
+  if (pwrite(fd, text, (size_t)len, 0) == len && ftruncate(fd, len)) return;
+}
+
+void tw_spool_note_failed(int fd, uint64_t txnid) {
+  if (fd >= 0) write_note(fd, txnid);
+}
+
+static int open_owner(const char *folder, int flags, char path[4096]) {
+  if (tw_spool_path(path, 4096, folder, OWNER)) return open(path, flags | O_CLOEXEC, 0600);
+  errno = ENAMETOOLONG;
+  return -1;
+}
+
+void tw_spool_owner_read(const char *folder, tw_spool_owner *out) {
+  char path[4096];
+  *out = (tw_spool_owner){0};
+  int fd = open_owner(folder, O_RDONLY, path);
+  if (fd < 0) return;
+  out->lives = flock(fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK;
+  read_note(fd, out);
+  close(fd);
+}
+
+static tw_status refuse(const char *folder, int fd, tw_error *error) {
+  tw_spool_owner owner;
+  read_note(fd, &owner);
+  if (owner.process > 0)
+    tw_fail(error, TW_EEXIST, "%.256s is in use by process %ld; end it first", folder,
+            owner.process);
   else tw_fail(error, TW_EEXIST, "%.256s is in use by another process; end it first", folder);
   return TW_EEXIST;
 }
 
-/* The number may not be there on a full disk: that is no reason to refuse. */
-static void sign(int fd) {
-  char text[24];
-  int len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-  if (ftruncate(fd, 0) || pwrite(fd, text, (size_t)len, 0) < 0) return;
+/* Who asks whether there is an owner has the lock for a moment. */
+static bool lock(int fd) {
+  const struct timespec moment = {.tv_nsec = 5000000};
+  for (int i = 0; i < 10; i++) {
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
+    if (errno != EWOULDBLOCK && errno != EINTR) break;
+    nanosleep(&moment, NULL);
+  }
+  return false;
 }
 
-tw_status tw_spool_take(const char *folder, int *fd, tw_error *error) {
+tw_status tw_spool_take(const char *folder, int *fd, uint64_t *failed, tw_error *error) {
   char path[4096];
+  tw_spool_owner before;
   tw_status status = make_folder(folder, error);
   *fd = -1;
   if (status) return status;
-  if (!tw_spool_path(path, sizeof path, folder, OWNER))
-    return tw_fail(error, TW_EINVAL, "%.256s: the path is too long", folder);
-  int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (file < 0) return fail_errno(path, "cannot open", error);
-  if (flock(file, LOCK_EX | LOCK_NB)) {
+  int file = open_owner(folder, O_RDWR | O_CREAT, path);
+  if (file < 0) return fail_errno(folder, "cannot open the file " OWNER, error);
+  if (!lock(file)) {
     status = errno == EWOULDBLOCK ? refuse(folder, file, error)
                                   : fail_errno(path, "cannot lock", error);
     close(file);
     return status;
   }
-  sign(file);
+  read_note(file, &before);
+  write_note(file, before.failed);
+  *failed = before.failed;
   *fd = file;
   return TW_OK;
 }

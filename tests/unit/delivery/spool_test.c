@@ -343,7 +343,7 @@ static void a_folder_that_cannot_be_made_is_told(void **state) {
   assert_int_equal(tw_spool_open(in_folder("file/spool"), &options, &spool, &error), TW_EIO);
   assert_says(&error, "/file/spool: cannot make the folder: Not a directory");
   assert_int_equal(tw_spool_open(in_folder("file"), &options, &spool, &error), TW_EIO);
-  assert_says(&error, "/file/owner: cannot open: Not a directory");
+  assert_says(&error, "/file: cannot open the file owner: Not a directory");
 }
 
 static void a_newer_format_is_refused(void **state) {
