@@ -109,14 +109,14 @@ static tw_status about_number(tw_checker *checker, uint64_t page, const tw_node 
 }
 
 static tw_status check_transaction(tw_checker *checker, uint64_t page, const tw_node *node) {
-  uint64_t number;
+  uint64_t number = 0;
   tw_status status = about_number(checker, page, node, 8, &number);
   if (status || number == checker->meta.txnid) return status;
   return damaged(checker, page, "it is of another transaction than the meta page");
 }
 
 static tw_status check_version(tw_checker *checker, uint64_t page, const tw_node *node) {
-  uint64_t number;
+  uint64_t number = 0;
   tw_status status = about_number(checker, page, node, 4, &number);
   if (status || number <= TW_SPOOL_VERSION) return status;
   return tw_fail(checker->error, TW_EINVAL,

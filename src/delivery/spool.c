@@ -3,11 +3,6 @@
    Every transaction that changes something writes its number (mdb_txn_id) under TW_SPOOL_ABOUT:
    so a meta page whose number was changed does not fit its own tree, which check.c finds out.
 
-   Keys that LMDB gets in a shortened form (spool_record.h) stand in the order of hashes among
-   those with the same first 471 bytes, and may stand beside keys that fit. Such a *group* is
-   searched from end to end for the one that comes next in the order of whole keys; all other
-   keys are found directly.
-
    What is read is borrowed from the map, whose pages count as the process's memory. They are
    let go (they stay in the system's cache) when a transaction ends after much was read. */
 #include "delivery/spool.h"
@@ -223,7 +218,7 @@ tw_status tw_spool_commit(tw_spool_txn *txn, tw_error *error) {
 
 /* ------------------------------------------------------------------- write */
 
-static tw_status check_key(const tw_spool_txn *txn, size_t len, tw_error *error) {
+tw_status tw_spool_check_key(const tw_spool_txn *txn, size_t len, tw_error *error) {
   if (len <= TW_RECORD_KEY_MAX) return TW_OK;
   return tw_fail(error, TW_ELIMIT, "%.256s: a key of %zu bytes is too long", txn->spool->folder,
                  len);
@@ -232,7 +227,7 @@ static tw_status check_key(const tw_spool_txn *txn, size_t len, tw_error *error)
 static tw_status check_write(const tw_spool_txn *txn, size_t key_len, tw_error *error) {
   if (!txn->writes)
     return tw_fail(error, TW_EINVAL, "%.256s: this transaction only reads", txn->spool->folder);
-  return check_key(txn, key_len, error);
+  return tw_spool_check_key(txn, key_len, error);
 }
 
 static tw_status write_failed(tw_spool_txn *txn, int code, tw_error *error) {
@@ -284,9 +279,8 @@ static tw_status damaged(const tw_spool_txn *txn, tw_spool_table table, tw_error
                  txn->spool->folder, names[table]);
 }
 
-/* @return TW_OK, or TW_EIO with what could be read */
-static tw_status take_apart(const tw_spool_txn *txn, const MDB_val *at, const MDB_val *data,
-                            tw_spool_record *out, tw_error *error) {
+tw_status tw_spool_take_apart(const tw_spool_txn *txn, const MDB_val *at, const MDB_val *data,
+                              tw_spool_record *out, tw_error *error) {
   tw_spool_table table = (tw_spool_table) * (const unsigned char *)at->mv_data;
   atomic_fetch_add_explicit(&txn->spool->touched, data->mv_size, memory_order_relaxed);
   if (tw_record_read(at->mv_data, at->mv_size, data->mv_data, data->mv_size, &table, out))
@@ -294,7 +288,7 @@ static tw_status take_apart(const tw_spool_txn *txn, const MDB_val *at, const MD
   return damaged(txn, table, error);
 }
 
-static tw_status none(tw_error *error) {
+tw_status tw_spool_none(tw_error *error) {
   return tw_fail(error, TW_ENOENT, "there is no such record");
 }
 
@@ -303,162 +297,14 @@ tw_status tw_spool_get(tw_spool_txn *txn, tw_spool_table table, const void *key,
   tw_record_key made;
   tw_spool_record record;
   *value = NULL, *len = 0;
-  tw_status status = check_key(txn, key_len, error);
+  tw_status status = tw_spool_check_key(txn, key_len, error);
   if (status) return status;
   tw_record_key_make(&made, table, key, key_len);
   MDB_val at = {made.len, made.bytes}, data;
   int code = mdb_get(txn->txn, txn->spool->tree, &at, &data);
-  if (code == MDB_NOTFOUND) return none(error);
+  if (code == MDB_NOTFOUND) return tw_spool_none(error);
   if (code) return fail_here(txn->spool, code, "cannot read", error);
-  status = take_apart(txn, &at, &data, &record, error);
+  status = tw_spool_take_apart(txn, &at, &data, &record, error);
   *value = record.value, *len = record.len;
   return status;
-}
-
-/* -------------------------------------------------------------------- seek */
-
-typedef struct tw_place {
-  MDB_val at, data;
-} tw_place;
-
-static int move(tw_spool_txn *txn, tw_place *place, MDB_cursor_op how) {
-  return mdb_cursor_get(txn->cursor, &place->at, &place->data, how);
-}
-
-static int set_range(tw_spool_txn *txn, const void *bytes, size_t len, tw_place *out) {
-  out->at = (MDB_val){len, (void *)(uintptr_t)bytes};
-  return move(txn, out, MDB_SET_RANGE);
-}
-
-static bool begins_with(const MDB_val *at, const void *bytes, size_t len) {
-  return at->mv_size >= len && memcmp(at->mv_data, bytes, len) == 0;
-}
-
-static int compare(const void *a, size_t a_len, const void *b, size_t b_len) {
-  size_t common = a_len < b_len ? a_len : b_len;
-  int order = common ? memcmp(a, b, common) : 0;
-  return order ? order : (a_len > b_len) - (a_len < b_len);
-}
-
-/* What a search in a group is for: the first key from `key` on, or the last one with that
-   prefix. */
-typedef struct tw_wanted {
-  const void *key;
-  size_t len;
-  bool last;
-} tw_wanted;
-
-static bool fits(const tw_wanted *wanted, const tw_spool_record *record) {
-  if (!wanted->last)
-    return compare(record->key, record->key_len, wanted->key, wanted->len) >= 0;
-  return record->key_len >= wanted->len &&
-         (!wanted->len || memcmp(record->key, wanted->key, wanted->len) == 0);
-}
-
-static bool better(const tw_wanted *wanted, const tw_spool_record *a,
-                   const tw_spool_record *b) {
-  int order = compare(a->key, a->key_len, b->key, b->key_len);
-  return wanted->last ? order > 0 : order < 0;
-}
-
-static tw_spool_record key_of(const tw_place *place) {
-  tw_spool_table table;
-  tw_spool_record record = {.key = ""};
-  tw_record_key_read(place->at.mv_data, place->at.mv_size, place->data.mv_data,
-                     place->data.mv_size, &table, &record);
-  return record;
-}
-
-/* Searches the group that `place` is in. @return whether one fits; then `place` is there, and
-   otherwise behind the group, or at its end with *code set */
-static bool search_group(tw_spool_txn *txn, const tw_wanted *wanted, tw_place *place,
-                         int *code) {
-  unsigned char head[TW_RECORD_KEY_HEAD];
-  tw_place best = *place;
-  tw_spool_record best_key = {0};
-  memcpy(head, place->at.mv_data, sizeof head);
-  *code = set_range(txn, head, sizeof head, place);
-  for (; !*code && begins_with(&place->at, head, sizeof head);
-       *code = move(txn, place, MDB_NEXT)) {
-    tw_spool_record key = key_of(place);
-    if (!fits(wanted, &key) || (best_key.key && !better(wanted, &key, &best_key))) continue;
-    best = *place;
-    best_key = key;
-  }
-  if (!best_key.key) return false;
-  *place = best;
-  *code = 0;
-  return true;
-}
-
-static tw_status open_cursor(tw_spool_txn *txn, tw_error *error) {
-  if (txn->cursor) return TW_OK;
-  int code = mdb_cursor_open(txn->txn, txn->spool->tree, &txn->cursor);
-  return code ? fail_here(txn->spool, code, "cannot read", error) : TW_OK;
-}
-
-static tw_status found(const tw_spool_txn *txn, int code, tw_spool_table table,
-                       const tw_place *place, tw_spool_record *out, tw_error *error) {
-  if (code == MDB_NOTFOUND) return none(error);
-  if (code) return fail_here(txn->spool, code, "cannot read", error);
-  if (*(const unsigned char *)place->at.mv_data != table) return none(error);
-  return take_apart(txn, &place->at, &place->data, out, error);
-}
-
-tw_status tw_spool_seek(tw_spool_txn *txn, tw_spool_table table, const void *from,
-                        size_t from_len, tw_spool_record *out, tw_error *error) {
-  tw_record_key made;
-  tw_place place;
-  tw_wanted wanted = {.key = from, .len = from_len};
-  *out = (tw_spool_record){0};
-  tw_status status = check_key(txn, from_len, error);
-  if (!status) status = open_cursor(txn, error);
-  if (status) return status;
-  tw_record_key_make(&made, table, from, from_len);
-  /* What comes next may stand anywhere in a group, which begins with its head. */
-  size_t len = made.len < TW_RECORD_KEY_HEAD ? made.len : TW_RECORD_KEY_HEAD;
-  int code = set_range(txn, made.bytes, len, &place);
-  while (!code && place.at.mv_size >= TW_RECORD_KEY_HEAD)
-    if (search_group(txn, &wanted, &place, &code)) break;
-  return found(txn, code, table, &place, out, error);
-}
-
-/* The least key behind all that begin with `bytes`. @return false when there is none */
-static bool step_behind(unsigned char *bytes, size_t *len) {
-  while (*len && bytes[*len - 1] == UINT8_MAX) --*len;
-  if (!*len) return false;
-  bytes[*len - 1]++;
-  return true;
-}
-
-/* The last place whose key begins with these bytes, in LMDB's order. */
-static int last_place(tw_spool_txn *txn, const unsigned char *bytes, size_t len,
-                      tw_place *out) {
-  unsigned char behind[TW_RECORD_KEY_ROOM];
-  size_t behind_len = len;
-  memcpy(behind, bytes, len);
-  int code = MDB_NOTFOUND;
-  if (step_behind(behind, &behind_len)) code = set_range(txn, behind, behind_len, out);
-  if (code == MDB_NOTFOUND) code = move(txn, out, MDB_LAST);
-  else if (!code) code = move(txn, out, MDB_PREV);
-  if (!code && !begins_with(&out->at, bytes, len)) code = MDB_NOTFOUND;
-  return code;
-}
-
-tw_status tw_spool_last(tw_spool_txn *txn, tw_spool_table table, const void *prefix,
-                        size_t prefix_len, tw_spool_record *out, tw_error *error) {
-  tw_record_key made;
-  tw_place place;
-  tw_wanted wanted = {.key = prefix, .len = prefix_len, .last = true};
-  *out = (tw_spool_record){0};
-  tw_status status = check_key(txn, prefix_len, error);
-  if (!status) status = open_cursor(txn, error);
-  if (status) return status;
-  tw_record_key_make(&made, table, prefix, prefix_len);
-  size_t len = made.len < TW_RECORD_KEY_HEAD ? made.len : TW_RECORD_KEY_HEAD;
-  int code = last_place(txn, made.bytes, len, &place);
-  if (!code && place.at.mv_size >= TW_RECORD_KEY_HEAD &&
-      !search_group(txn, &wanted, &place, &code))
-    code = MDB_NOTFOUND;
-  return found(txn, code, table, &place, out, error);
 }

@@ -4,6 +4,7 @@
 /// spool_env.c      opening, checking, making and renewing LMDB's environment
 /// spool_space.c    how much room there is, and what errors mean
 /// spool.c          transactions and records
+/// spool_seek.c     looking for records in the order of keys
 /// spool_record.c   the form of a record
 /// check.c          whether LMDB can be let at the file
 /// spool_pages.c    LMDB's file format, for the checker and for repairs
@@ -74,6 +75,16 @@ tw_status tw_spool_enter(tw_spool *spool, tw_error *error);
 void tw_spool_leave(tw_spool *spool);
 /// What was found out by a use: the next one opens it anew.
 void tw_spool_mark_broken(tw_spool *spool);
+
+/* ----------------------------------------------------------------- reading */
+
+/// @return TW_OK or TW_ELIMIT
+tw_status tw_spool_check_key(const tw_spool_txn *txn, size_t len, tw_error *error);
+/// @return TW_OK, or TW_EIO with what could be read
+tw_status tw_spool_take_apart(const tw_spool_txn *txn, const MDB_val *at, const MDB_val *data,
+                              tw_spool_record *out, tw_error *error);
+/// TW_ENOENT.
+tw_status tw_spool_none(tw_error *error);
 
 /* ------------------------------------------------------------------ errors */
 
