@@ -130,6 +130,26 @@ static tw_status file_flush(void *self, uint64_t *lost, tw_error *error) {
   return status == TW_OK ? unsynced.code : status;
 }
 
+/* Where syncs are asked for, delivered means synced. After a sync that has failed nobody knows
+   what the disk has, and the kernel forgets what it could not write: so all of the batch is to
+   be written again, also what went into a file that was left meanwhile. */
+static tw_status file_deliver(void *self, tw_batch *batch, tw_delivered *done,
+                              tw_error *error) {
+  tw_file *file = self;
+  tw_error unsynced;
+  file->doubtful = false;
+  tw_status status = tw_line_writer_deliver(&file->writer, batch, done, error);
+  if (file->sync == TW_FILE_SYNC_NEVER) return status;
+  tw_status synced = tw_file_sync_now(file, &unsynced);
+  if (file->doubtful) done->count = 0;
+  if (file->doubtful && synced == TW_OK)
+    synced = tw_fail(&unsynced, TW_EIO, "%.256s: a file before it could not be synced",
+                     file->path.data);
+  if (status != TW_OK || synced == TW_OK) return status;
+  if (error) *error = unsynced;
+  return synced;
+}
+
 /* The file that would be opened now; the one that is open may have been moved away. */
 static bool file_writes_into(void *self, const struct stat *other) {
   tw_file *file = self;
@@ -142,6 +162,7 @@ static bool file_writes_into(void *self, const struct stat *other) {
 static const tw_backend_ops file_ops = {.open = file_open,
                                         .send = file_send,
                                         .flush = file_flush,
+                                        .deliver = file_deliver,
                                         .close = file_close,
                                         .free = file_free};
 

@@ -46,6 +46,7 @@ typedef struct tw_file {
   dev_t device;   ///< of the open file, with
   ino_t inode;
   bool unsynced;  ///< written to since the last sync
+  bool doubtful;  ///< a sync has failed: the disk may lack what was written before
   bool unlisted;  ///< maybe new in its folder since the folder's last sync
   uint64_t size;  ///< of the open file when last seen, or one of the two above
   int64_t period; ///< number of the interval since 1970 that the file began in

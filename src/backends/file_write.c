@@ -39,8 +39,7 @@ static tw_status sync_folder(const char *path, tw_error *error) {
   return status;
 }
 
-tw_status tw_file_sync_now(tw_file *file, tw_error *error) {
-  if (file->out.fd < 0 || !file->out.is_file || !file->unsynced) return TW_OK;
+static tw_status sync_file(tw_file *file, tw_error *error) {
   file->unsynced = false;
   if (fdatasync(file->out.fd))
     return tw_fail_errno(error, errno, file->path.data,
@@ -48,6 +47,13 @@ tw_status tw_file_sync_now(tw_file *file, tw_error *error) {
   if (!file->unlisted) return TW_OK;
   file->unlisted = false;
   return sync_folder(file->path.data, error);
+}
+
+tw_status tw_file_sync_now(tw_file *file, tw_error *error) {
+  if (file->out.fd < 0 || !file->out.is_file || !file->unsynced) return TW_OK;
+  tw_status status = sync_file(file, error);
+  file->doubtful = file->doubtful || status != TW_OK;
+  return status;
 }
 
 void tw_file_leave(tw_file *file) {
@@ -132,9 +138,11 @@ static bool ends_torn(const tw_file *file, off_t size) {
 }
 
 /* One call tells whose file is at the path and how long it is. @return whether it is ours;
-   a folder that may not be searched any more does not stop the writing. */
+   a folder that may not be searched any more does not stop the writing, while the file has a
+   name somewhere. */
 static bool look(const tw_file *file, struct stat *st) {
-  if (stat(file->path.data, st)) return errno != ENOENT && !fstat(file->out.fd, st);
+  if (stat(file->path.data, st))
+    return errno != ENOENT && errno != ENOTDIR && !fstat(file->out.fd, st) && st->st_nlink;
   return st->st_ino == file->inode && st->st_dev == file->device;
 }
 

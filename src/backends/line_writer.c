@@ -8,6 +8,9 @@
 /* Lines are put out from LINES bytes on; SLACK more are there from the start, so that
    events of common size never make the buffer grow. */
 enum { LINES = 256 * 1024, SLACK = 64 * 1024, KEEP = 1024 * 1024 };
+/* Lines of a batch that lie together are written from where they are; fewer bytes than this
+   are gathered first, as each write has a price of its own (a lock, a look at the path). */
+enum { LONG = 32 * 1024 };
 
 tw_status tw_line_writer_open(tw_line_writer *writer, tw_put_lines put, void *self,
                               tw_error *error) {
@@ -82,5 +85,49 @@ tw_status tw_line_writer_flush(tw_line_writer *writer, uint64_t *lost, tw_error 
             (unsigned long long)*lost);
   else if (error) *error = writer->cause;
   writer->cause.code = TW_OK;
+  return status;
+}
+
+/* ---------------------------------------------------------------- batches */
+
+/* A put that fails says how many bytes of whole lines it has written: each is an event. */
+static tw_status put_run(tw_line_writer *writer, const char *text, size_t len, size_t events,
+                         tw_delivered *done, tw_error *error) {
+  size_t written = 0;
+  tw_status status = writer->put(writer->self, text, len, &written, error);
+  done->count += status == TW_OK ? events : (size_t)count_lines(text, written);
+  return status;
+}
+
+static void put_out_before(tw_line_writer *writer) {
+  tw_error cause = {.code = TW_OK};
+  uint64_t lost = 0;
+  if (put_out(writer, &lost, &cause) == TW_OK) return;
+  writer->lost += lost;
+  writer->cause = cause;
+}
+
+tw_status tw_line_writer_deliver(tw_line_writer *writer, const tw_batch *batch,
+                                 tw_delivered *done, tw_error *error) {
+  tw_buffer *lines = &writer->lines;
+  size_t gathered = 0, events, len;
+  const char *text;
+  tw_status status = TW_OK;
+  put_out_before(writer);
+  for (size_t at = 0; at < batch->count && status == TW_OK; at += events) {
+    events = tw_batch_lines(batch, at, &text, &len);
+    bool is_long = len >= LONG;
+    if (gathered && (is_long || lines->len + len > LINES)) {
+      status = put_run(writer, lines->data, lines->len, gathered, done, error);
+      lines->len = gathered = 0;
+    }
+    if (status != TW_OK) break;
+    if (is_long) status = put_run(writer, text, len, events, done, error);
+    else if (!tw_buffer_append(lines, text, len)) status = tw_no_memory(error);
+    else gathered += events;
+  }
+  if (gathered && status == TW_OK)
+    status = put_run(writer, lines->data, lines->len, gathered, done, error);
+  lines->len = 0;
   return status;
 }

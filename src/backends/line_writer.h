@@ -3,10 +3,12 @@
 /// Events are rendered straight into the buffer. It is put out when it is full, when no
 /// event follows at once, and at flush. What cannot be put out is given up, counted, and
 /// told: nothing that is written is ever half a line for the reader.
+///
+/// A batch gives up nothing: what is not written comes again.
 #ifndef TW_BACKENDS_LINE_WRITER_H
 #define TW_BACKENDS_LINE_WRITER_H
 
-#include "event/event.h"
+#include "core/batch.h"
 
 /* ------------------------------------------------------------ a descriptor */
 
@@ -52,5 +54,10 @@ tw_status tw_line_writer_send(tw_line_writer *writer, tw_event *event, unsigned 
                               tw_error *error);
 /// The ops' flush.
 tw_status tw_line_writer_flush(tw_line_writer *writer, uint64_t *lost, tw_error *error);
+/// The ops' deliver: lines are written as they lie in the batch. What `send` has gathered goes
+/// before them; the next flush tells what became of it.
+/// @param[out] done  events whose lines are written whole, also on failure
+tw_status tw_line_writer_deliver(tw_line_writer *writer, const tw_batch *batch,
+                                 tw_delivered *done, tw_error *error);
 
 #endif

@@ -55,6 +55,22 @@ static tw_status memory_send(void *self, tw_event *event, unsigned flags, tw_err
   return status;
 }
 
+/* What is kept stays kept: the rest comes again when there is room. */
+static tw_status memory_deliver(void *self, tw_batch *batch, tw_delivered *done,
+                                tw_error *error) {
+  memory *backend = self;
+  tw_status status = TW_OK;
+  pthread_mutex_lock(&backend->lock);
+  for (size_t i = 0; i < tw_batch_count(batch) && status == TW_OK; i++) {
+    tw_event *event;
+    status = tw_batch_event(batch, i, &event, error);
+    if (status == TW_OK) status = keep(backend, event, error);
+    done->count += status == TW_OK;
+  }
+  pthread_mutex_unlock(&backend->lock);
+  return status;
+}
+
 static void memory_free(void *self) {
   memory *backend = self;
   for (size_t i = 0; i < backend->count; i++) tw_event_free(backend->events[i]);
@@ -63,7 +79,8 @@ static void memory_free(void *self) {
   tw_free(backend);
 }
 
-static const tw_backend_ops memory_ops = {.send = memory_send, .free = memory_free};
+static const tw_backend_ops memory_ops = {
+    .send = memory_send, .deliver = memory_deliver, .free = memory_free};
 static const tw_option memory_options[] = {{"limit", TW_OPTION_INTEGER, false}};
 
 const tw_backend_kind tw_memory_kind = {

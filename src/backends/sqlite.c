@@ -189,6 +189,44 @@ static tw_status sqlite_flush(void *self, uint64_t *lost, tw_error *error) {
                  backend->cause.message, (unsigned long long)*lost);
 }
 
+/* @return TW_EREFUSED: the next one is no event any more, and the rows end before it */
+static tw_status append_batch(tw_sqlite_rows *rows, tw_batch *batch, tw_error *error) {
+  for (size_t i = 0; i < tw_batch_count(batch); i++) {
+    tw_event *event;
+    tw_status status = tw_batch_event(batch, i, &event, error);
+    if (status == TW_OK) status = append_row(rows, event, error);
+    if (status != TW_OK) return status == TW_ENOMEM ? status : TW_EREFUSED;
+  }
+  return TW_OK;
+}
+
+/* What `send` has gathered goes first; the next flush tells what became of it. */
+static void store_gathered(sqlite *backend) {
+  tw_sqlite_outcome outcome;
+  tw_error cause;
+  if (store_rows(backend, &outcome, &cause) != TW_OK) backend->cause = cause;
+  backend->lost += outcome.lost;
+}
+
+static tw_status sqlite_deliver(void *self, tw_batch *batch, tw_delivered *done,
+                                tw_error *error) {
+  sqlite *backend = self;
+  uint64_t duplicates = 0;
+  tw_error cause;
+  store_gathered(backend);
+  tw_status status = append_batch(&backend->rows, batch, error);
+  if (status != TW_ENOMEM) {
+    tw_status stored = tw_sqlite_store_deliver(
+        backend->store, &backend->rows, tw_batch_time_left(batch), done, &duplicates, &cause);
+    atomic_fetch_add_explicit(&backend->duplicates, duplicates, memory_order_relaxed);
+    done->is_exact = done->is_exact || (stored == TW_OK && status != TW_OK);
+    if (stored != TW_OK && error) *error = cause;
+    if (stored != TW_OK) status = stored;
+  }
+  empty(&backend->rows);
+  return status;
+}
+
 static tw_status sqlite_open(void *self, tw_error *error) {
   sqlite *backend = self;
   return tw_sqlite_store_open(&backend->options, &backend->store, error);
@@ -230,6 +268,7 @@ static bool sqlite_writes_into(void *self, const struct stat *other) {
 static const tw_backend_ops sqlite_ops = {.open = sqlite_open,
                                           .send = sqlite_send,
                                           .flush = sqlite_flush,
+                                          .deliver = sqlite_deliver,
                                           .close = sqlite_close,
                                           .free = sqlite_free};
 static const tw_option sqlite_options[] = {

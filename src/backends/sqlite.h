@@ -5,7 +5,7 @@
 #ifndef TW_BACKENDS_SQLITE_H
 #define TW_BACKENDS_SQLITE_H
 
-#include "event/event.h"
+#include "core/batch.h"
 
 /// The columns, in the order of the table and of the insert's parameters.
 typedef enum tw_sqlite_column {
@@ -63,5 +63,16 @@ typedef struct tw_sqlite_outcome {
 /// @return TW_OK; TW_EIO or TW_ENOMEM with the first reason when rows are lost
 tw_status tw_sqlite_store_put(tw_sqlite_store *store, const tw_sqlite_rows *rows,
                               tw_sqlite_outcome *outcome, tw_error *error);
+
+/// Stores rows in one transaction up to the first that the database refuses for good; the
+/// outcome is that of a delivery.
+/// @param wait_ms  how long to wait for other writers at most; negative: as the options say
+/// @param[out] done  rows that are committed. @param[out] duplicates  of them
+/// @param error  not NULL
+/// @return TW_OK; TW_EREFUSED; TW_EDISABLED: the table or the right to write is missing, or the
+///         database is damaged; what passes
+tw_status tw_sqlite_store_deliver(tw_sqlite_store *store, const tw_sqlite_rows *rows,
+                                  int wait_ms, tw_delivered *done, uint64_t *duplicates,
+                                  tw_error *error);
 
 #endif

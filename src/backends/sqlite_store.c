@@ -16,9 +16,12 @@ struct tw_sqlite_store {
   const tw_sqlite_options *options;
   sqlite3 *db;
   sqlite3_stmt *begin, *insert, *commit;
+  int wait_ms; /* for other writers */
+  int code;    /* SQLite's, extended, of the last failure; 0: it was another's */
 };
 
-static tw_status fail(const tw_sqlite_store *store, const char *action, tw_error *error) {
+static tw_status fail(tw_sqlite_store *store, const char *action, tw_error *error) {
+  store->code = sqlite3_extended_errcode(store->db);
   return tw_fail(error, TW_EIO, "%.256s: %s: %.160s", store->options->path, action,
                  sqlite3_errmsg(store->db));
 }
@@ -47,7 +50,7 @@ static bool query(tw_sqlite_store *store, const char *sql, char *out, size_t roo
 
 static tw_status set_pragmas(tw_sqlite_store *store, tw_error *error) {
   char mode[16] = "";
-  sqlite3_busy_timeout(store->db, (int)store->options->busy_ms);
+  sqlite3_busy_timeout(store->db, store->wait_ms);
   if (!query(store, "PRAGMA journal_mode", mode, sizeof mode) ||
       (strcmp(mode, "wal") != 0 &&
        !query(store, "PRAGMA journal_mode = wal", mode, sizeof mode)))
@@ -68,6 +71,7 @@ static tw_status check_version(tw_sqlite_store *store, tw_error *error) {
   if (!query(store, "PRAGMA user_version", version, sizeof version))
     return fail(store, "cannot read", error);
   if (strcmp(version, "0") == 0 || strcmp(version, "1") == 0) return TW_OK;
+  store->code = SQLITE_SCHEMA;
   return tw_fail(
       error, TW_EIO,
       "%.256s: its user_version is %s, and %d is what is written here; it belongs to "
@@ -101,6 +105,7 @@ static tw_status check_columns(tw_sqlite_store *store, tw_error *error) {
   char found[256];
   if (!read_columns(store, found, sizeof found)) return fail(store, "cannot read", error);
   if (strcmp(found, wanted_columns) == 0) return TW_OK;
+  store->code = SQLITE_SCHEMA;
   return tw_fail(error, TW_EIO,
                  "%.200s: table \"%s\" has the columns %.120s and not %s (* primary key); use "
                  "another `table`",
@@ -159,7 +164,8 @@ static void close_database(tw_sqlite_store *store) {
   sqlite3_finalize(store->insert);
   sqlite3_finalize(store->commit);
   sqlite3_close(store->db);
-  *store = (tw_sqlite_store){.options = store->options};
+  *store = (tw_sqlite_store){
+      .options = store->options, .wait_ms = store->wait_ms, .code = store->code};
 }
 
 /* On failure nothing is open. */
@@ -178,6 +184,7 @@ tw_status tw_sqlite_store_open(const tw_sqlite_options *options, tw_sqlite_store
   tw_sqlite_store *store = tw_calloc(1, sizeof *store);
   if (!store) return tw_no_memory(error);
   store->options = options;
+  store->wait_ms = (int)options->busy_ms;
   tw_status status = open_all(store, error);
   if (status == TW_OK) *out = store;
   else tw_free(store);
@@ -277,4 +284,85 @@ tw_status tw_sqlite_store_put(tw_sqlite_store *store, const tw_sqlite_rows *rows
     put_one_by_one(store, rows, outcome);
   }
   return outcome->lost ? TW_EIO : TW_OK;
+}
+
+/* -------------------------------------------------------------------- deliveries */
+
+/* What a code of SQLite's means for those who would try again. */
+static tw_status class_of(int code) {
+  switch (code & 0xff) {
+    case SQLITE_TOOBIG:
+    case SQLITE_CONSTRAINT:
+    case SQLITE_MISMATCH: return TW_EREFUSED;
+    case SQLITE_NOMEM: return TW_ENOMEM;
+    case SQLITE_READONLY: /* one that was moved away is found again by its path */
+      return code == SQLITE_READONLY_DBMOVED ? TW_EIO : TW_EDISABLED;
+    case SQLITE_ERROR: /* such as: no such table */
+    case SQLITE_SCHEMA:
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB: return TW_EDISABLED;
+    default: return TW_EIO; /* busy, locked, full, I/O */
+  }
+}
+
+/* What stands in the way may be gone when the database is opened anew: a file that has become
+   writable, another one in its place, a table that opening makes. */
+static tw_status give_up(tw_sqlite_store *store, tw_error *error) {
+  fail(store, "cannot insert", error);
+  if (!sqlite3_get_autocommit(store->db)) run(store, "ROLLBACK");
+  tw_status status = class_of(store->code);
+  error->code = status;
+  if (status == TW_EDISABLED) close_database(store);
+  return status;
+}
+
+/* Begins, and inserts rows up to `end` or one that fails, which `*at` is then. */
+static int insert_until(tw_sqlite_store *store, const tw_sqlite_rows *rows, size_t end,
+                        size_t *at, uint64_t *duplicates) {
+  int code = step(store->begin);
+  *duplicates = 0;
+  for (*at = 0; *at < end && !code; *at += !code)
+    code = insert_row(store, rows, *at, duplicates);
+  return code;
+}
+
+/* A row that is refused leaves those before it in the transaction. But a trigger may roll that
+   back: then they are inserted once more, and each time there are fewer. */
+static tw_status insert_rows(tw_sqlite_store *store, const tw_sqlite_rows *rows,
+                             tw_delivered *done, uint64_t *duplicates, tw_error *error) {
+  size_t end = rows->count, at;
+  int code;
+  while ((code = insert_until(store, rows, end, &at, duplicates))) {
+    if (!is_of_row(code & 0xff)) return give_up(store, error);
+    fail(store, "cannot insert", error);
+    end = at;
+    if (!sqlite3_get_autocommit(store->db)) break;
+  }
+  if (step(store->commit)) return give_up(store, error);
+  done->count = at;
+  done->is_exact = at < rows->count;
+  if (!done->is_exact) return TW_OK;
+  error->code = TW_EREFUSED;
+  return TW_EREFUSED;
+}
+
+tw_status tw_sqlite_store_deliver(tw_sqlite_store *store, const tw_sqlite_rows *rows,
+                                  int wait_ms, tw_delivered *done, uint64_t *duplicates,
+                                  tw_error *error) {
+  const int usual_ms = (int)store->options->busy_ms;
+  *duplicates = 0;
+  store->code = SQLITE_OK;
+  store->wait_ms = wait_ms < 0 || wait_ms > usual_ms ? usual_ms : wait_ms;
+  tw_status status = follow_path(store, error);
+  if (status == TW_EIO) error->code = status = class_of(store->code);
+  if (status == TW_OK) {
+    sqlite3_busy_timeout(store->db, store->wait_ms);
+    status = insert_rows(store, rows, done, duplicates, error);
+  }
+  if (status != TW_OK && !done->is_exact) *duplicates = 0;
+  store->wait_ms = usual_ms;
+  if (store->db) sqlite3_busy_timeout(store->db, usual_ms);
+  return status;
 }

@@ -39,6 +39,10 @@ static tw_status out_flush(void *self, uint64_t *lost, tw_error *error) {
   return tw_line_writer_flush(&((out *)self)->writer, lost, error);
 }
 
+static tw_status out_deliver(void *self, tw_batch *batch, tw_delivered *done, tw_error *error) {
+  return tw_line_writer_deliver(&((out *)self)->writer, batch, done, error);
+}
+
 static void out_close(void *self) { tw_line_writer_close(&((out *)self)->writer); }
 
 static void out_free(void *self) {
@@ -61,6 +65,7 @@ static bool out_writes_into(void *self, const struct stat *other) {
 static const tw_backend_ops out_ops = {.open = out_open,
                                        .send = out_send,
                                        .flush = out_flush,
+                                       .deliver = out_deliver,
                                        .close = out_close,
                                        .free = out_free};
 

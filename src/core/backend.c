@@ -95,7 +95,7 @@ void tw_backend_unref(tw_backend *backend) {
 tw_status tw_backend_new_front(const tw_backend_ops *ops, void *self, tw_backend *behind,
                                tw_backend **out, tw_error *error) {
   tw_status status = make(ops, self, 0, NULL, out, error);
-  if (status == TW_OK) (*out)->behind = tw_backend_ref(behind);
+  if (*out) (*out)->behind = tw_backend_ref(behind);
   return status;
 }
 

@@ -207,7 +207,8 @@ tw_status tw_chunk_without(const tw_chunk *chunk, int priority, tw_chunk **out,
   tw_chunk *copy = tw_chunk_alloc(&shape);
   if (!copy) return tw_no_memory(error);
   char *texts = copy->data + TW_CHUNK_HEADER, *items = texts + shape.text_len;
-  parts to = {.texts = texts, .item = items, .ids = items + shape.count * shape.item_size};
+  parts to = {
+      .texts = texts, .item = items, .ids = items + (size_t)shape.count * shape.item_size};
   for (uint32_t i = 0; i < chunk->shape.count; i++)
     if (tw_chunk_read_entry(chunk, i).priority > priority) copy_event(chunk, i, &shape, &to);
   tw_chunk_number(copy, shape.first);

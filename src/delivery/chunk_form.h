@@ -110,7 +110,7 @@ static inline void tw_chunk_write_entry(char *to, const tw_chunk_entry *entry,
   to[8] = (char)entry->id_len;
   to[9] = (char)(entry->id_len >> 8);
   to[10] = (char)entry->priority;
-  to[11] = entry->is_id_in_text;
+  to[11] = entry->is_id_in_text ? 1 : 0;
   if (item_size == TW_CHUNK_ITEM_GAPS) tw_chunk_put32(to + 12, entry->offset);
 }
 /// Entry `index`; its line begins where the one before it ends.

@@ -58,10 +58,12 @@ static bool is_shape_sound(const char *data, size_t size, const tw_chunk_shape *
          shape->count && tw_chunk_shape_size(shape) == size;
 }
 
-static bool is_id_sound(const tw_chunk *chunk, const tw_chunk_entry *entry) {
-  uint32_t room = entry->is_id_in_text ? chunk->shape.text_len : chunk->shape.ids_len;
-  return entry->id_len < TW_ID_MAX && entry->id_at <= room &&
-         entry->id_len <= room - entry->id_at;
+/* An id in the text is in that of its own event, so that both can be copied together. */
+static bool is_id_sound(const tw_chunk *chunk, uint32_t start, const tw_chunk_entry *entry) {
+  uint32_t from = entry->is_id_in_text ? start : 0;
+  uint32_t end = entry->is_id_in_text ? entry->end : chunk->shape.ids_len;
+  return entry->id_len < TW_ID_MAX && entry->id_at >= from && entry->id_at <= end &&
+         entry->id_len <= end - entry->id_at;
 }
 
 /* The line is a line, and nothing in the item leads out of the chunk. */
@@ -71,7 +73,7 @@ static bool is_item_sound(const tw_chunk *chunk, uint32_t index, const tw_chunk_
   const char *line = tw_chunk_texts(chunk) + start,
              *last = tw_chunk_texts(chunk) + entry->end - 1;
   return memchr(line, '\n', entry->end - start) == last && entry->priority >= -1 &&
-         entry->priority <= 1 && is_id_sound(chunk, entry);
+         entry->priority <= 1 && is_id_sound(chunk, start, entry);
 }
 
 /* @return the first item that is not sound; the count when all are */

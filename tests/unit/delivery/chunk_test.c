@@ -49,14 +49,18 @@ static void assert_item(const tw_chunk *chunk, uint32_t index, const char *json,
   assert_int_equal(item.priority, priority);
 }
 
-/* Three events for each priority in turn: low, normal, high, low … */
+/* Their priorities are low, normal, high, low …; each second one has its id in its text. */
 static tw_chunk *mixed_chunk(uint32_t count, uint64_t first) {
   tw_chunk_builder builder = {0};
   for (uint32_t i = 0; i < count; i++) {
     char json[64], id[32];
-    snprintf(id, sizeof id, "id-%u", i);
-    snprintf(json, sizeof json, i % 2 ? "{\"n\":%u}" : "{\"n\":%u,\"id\":\"id-%u\"}", i, i);
-    add_text(&builder, json, id, (int)(i % 3) - 1);
+    int id_len = snprintf(id, sizeof id, "id-%u", i);
+    int len =
+        snprintf(json, sizeof json, i % 2 ? "{\"n\":%u}" : "{\"n\":%u,\"id\":\"id-%u\"}", i, i);
+    const char *at = i % 2 ? id : strstr(json, "id-");
+    assert_int_equal(tw_chunk_builder_add_text(&builder, json, (size_t)len, at, (size_t)id_len,
+                                               (int)(i % 3) - 1, NULL),
+                     TW_OK);
   }
   tw_chunk *chunk = finish(&builder, first);
   tw_chunk_builder_fini(&builder);
@@ -363,6 +367,7 @@ static void a_number_that_leads_out_of_the_chunk_is_found_out_under_any_checksum
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
     assert_int_equal(read_forged(chunk, bad[i], 0x7f), TW_EIO);
   assert_int_equal(read_forged(chunk, text + 2, '\n'), TW_EIO);
+  assert_int_equal(read_forged(chunk, items + TW_CHUNK_ITEM_GAPS + 4, 1), TW_EIO);
   assert_int_equal(read_forged(chunk, items - 1, ' '), TW_EIO);
   tw_chunk_unref(chunk);
   tw_chunk_unref(whole);
