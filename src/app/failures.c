@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include "app/input.h"
+#include "event/builder_core.h"
 
 static const char *or_empty(const char *text) { return text ? text : ""; }
 
@@ -65,7 +66,7 @@ static void add_event(tw_builder *record, tw_event *event) {
 }
 
 static void add_text(tw_builder *record, const char *key, const char *text) {
-  if (text) tw_sink_bytes(record, key, text, strlen(text));
+  if (text) tw_builder_bytes(record, key, text, strlen(text));
 }
 
 static void add_origin(tw_builder *record, const tw_origin *origin) {

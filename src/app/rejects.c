@@ -1,6 +1,8 @@
 /// rejects.c: one JSON object for one rejected line, enough to find it and to send it again.
 #include "app/rejects.h"
 
+#include "event/builder_core.h"
+
 /// @return the length of the text without a character that was cut in two at its end
 static size_t whole_characters(const char *text, size_t len) {
   size_t lead = len;
@@ -16,7 +18,7 @@ void tw_rejects_add(tw_sink *sink, const char *source, const tw_line *line,
   bool cut = line->full > line->len;
   tw_builder *record = tw_sink_begin(sink);
   if (record) {
-    tw_sink_bytes(record, "source", source, strlen(source));
+    tw_builder_bytes(record, "source", source, strlen(source));
     tw_builder_key(record, "line");
     tw_builder_integer(record, (int64_t)line->number);
     tw_builder_key(record, "offset");
@@ -25,12 +27,12 @@ void tw_rejects_add(tw_sink *sink, const char *source, const tw_line *line,
       tw_builder_key(record, "position");
       tw_builder_integer(record, (int64_t)why->position);
     }
-    tw_sink_bytes(record, "error", why->message, strlen(why->message));
+    tw_builder_bytes(record, "error", why->message, strlen(why->message));
     if (cut) {
       tw_builder_key(record, "length");
       tw_builder_integer(record, (int64_t)line->full);
     }
-    tw_sink_bytes(record, "raw", line->text,
+    tw_builder_bytes(record, "raw", line->text,
                   cut ? whole_characters(line->text, line->len) : line->len);
   }
   tw_sink_end(sink);

@@ -4,14 +4,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <nettle/base64.h>
-#include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/kind.h"
-#include "event/text.h"
 
 /// Gathered bytes at which they are written without waiting for a flush.
 #define GATHER ((size_t)64 << 10)
@@ -123,26 +120,4 @@ void tw_sink_fini(tw_sink *sink) {
   tw_builder_free(sink->record);
   sink->record = NULL;
   tw_buffer_fini(&sink->gathered);
-}
-
-/// Without memory the member is empty, and the builder most likely fails as well.
-static void bytes_as_base64(tw_builder *record, const char *key, const char *bytes,
-                            size_t len) {
-  char name[64];
-  snprintf(name, sizeof name, "%s_base64", key);
-  tw_builder_key(record, name);
-  size_t room = BASE64_ENCODE_RAW_LENGTH(len);
-  char *text = tw_malloc(room);
-  if (text) base64_encode_raw(text, len, (const uint8_t *)bytes);
-  tw_builder_string(record, text ? text : "", text ? room : 0);
-  tw_free(text);
-}
-
-void tw_sink_bytes(tw_builder *record, const char *key, const char *bytes, size_t len) {
-  if (tw_utf8_check(bytes, len) != len) {
-    bytes_as_base64(record, key, bytes, len);
-    return;
-  }
-  tw_builder_key(record, key);
-  tw_builder_string(record, bytes, len);
 }

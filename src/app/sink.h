@@ -31,8 +31,4 @@ void tw_sink_flush(tw_sink *sink);
 /// Closes the file; what is gathered should be flushed before.
 void tw_sink_fini(tw_sink *sink);
 
-/// A member that holds any bytes: as a string, or where they are not UTF-8 as
-/// `KEY_base64`.
-void tw_sink_bytes(tw_builder *record, const char *key, const char *bytes, size_t len);
-
 #endif

@@ -6,6 +6,8 @@
 /// nobody.
 #include "app/summary.h"
 
+#include "event/builder_core.h"
+
 /// Counts beyond 2^63 do not occur.
 static void integer(tw_builder *json, const char *key, uint64_t value) {
   tw_builder_key(json, key);
@@ -14,7 +16,7 @@ static void integer(tw_builder *json, const char *key, uint64_t value) {
 
 /// Paths are bytes, which need not be UTF-8.
 static void text(tw_builder *json, const char *key, const char *value) {
-  tw_sink_bytes(json, key, value, strlen(value));
+  tw_builder_bytes(json, key, value, strlen(value));
 }
 
 /// null when no record was written: then there is no file either.

@@ -100,6 +100,7 @@ tw_status tw_backend_new_front(const tw_backend_ops *ops, void *self, tw_backend
 }
 
 bool tw_backend_is_scripted(const tw_backend *backend) { return backend->scripted; }
+bool tw_backend_is_serial(const tw_backend *backend) { return backend->serial; }
 
 /* ------------------------------------------------------------------- calls */
 

@@ -47,5 +47,6 @@ tw_status tw_backend_new_front(const tw_backend_ops *ops, void *self, tw_backend
 /// Flag of tw_backend_new: its functions are those of a script, and belong to its Lua state.
 #define TW_SCRIPTED 0x100u
 bool tw_backend_is_scripted(const tw_backend *backend);
+bool tw_backend_is_serial(const tw_backend *backend); ///< made with TW_SERIAL
 
 #endif

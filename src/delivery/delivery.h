@@ -16,7 +16,8 @@
 ///
 /// The breaker opens after `failures` in a row; then nothing is sent for `rest`, then it is
 /// half-open: one small batch is tried; `probes` successes close it, a failure opens it again.
-/// An event's attempts do not count while it opens.
+/// Only calls that begin while it is closed count as an event's attempts: a backend that is
+/// away for an hour makes no dead letters, but for those of the `failures` that open it.
 ///
 /// A call that takes longer than the time-out cannot be stopped from outside: it is told, and
 /// counts as a failure of the breaker; but what it says in the end counts, so that nothing is
@@ -62,13 +63,15 @@ typedef struct tw_delivery_ops {
   /// are gone). `path` is the outbox's.
   void (*failed)(void *self, const char *path, uint64_t events, const tw_error *error);
   /// A call has begun to be late, or the breaker has changed. May be NULL.
+  /// @param why  its code is TW_OK for a change to the better
   void (*changed)(void *self, const char *path, const char *breaker, const tw_error *why);
   void *self;
+  const tw_clock *clock; ///< for waits and times, borrowed; NULL: the system's. See
+                         ///< tw_delivery_nudge
 } tw_delivery_ops;
 
 /// @param outbox  kept: freed when the last thread has left it
 /// @param options, ops  copied
-/// @param clock  for waits and jitter; NULL: the system's
 /// @param[out] out  owned, not started
 tw_status tw_delivery_new(tw_outbox *outbox, const tw_delivery_options *options,
                           const tw_delivery_ops *ops, tw_delivery **out, tw_error *error);
@@ -76,27 +79,33 @@ tw_outbox *tw_delivery_outbox(tw_delivery *delivery);
 
 /// Sets where to, from the next batch on. The backend is used (tw_backend_use) by the first
 /// call that needs it: one that does not open is a failure like any other.
+/// Whatever waits for another try is tried at once, and the breaker is closed.
 /// @param target  a reference is taken; NULL: nobody, the outbox waits
 /// @param is_open  the caller's use of it is handed over
-void tw_delivery_aim(tw_delivery *delivery, tw_backend *target, bool is_open);
-/// Other options from now on, but for max_in_flight.
+/// @return false without memory: nothing has changed, and the use is the caller's
+bool tw_delivery_aim(tw_delivery *delivery, tw_backend *target, bool is_open);
+/// Other options from now on, bounds too, but for max_in_flight.
 void tw_delivery_tune(tw_delivery *delivery, const tw_delivery_options *options);
 tw_status tw_delivery_start(tw_delivery *delivery, tw_error *error);
 
 /// Waits until all that has come so far is through.
 /// @param end  NULL: without limit
-/// @param patient  false: also ends when the breaker is open, as waiting may be for long
+/// @param patient  false: also ends when the breaker is open or there is no target, as waiting
+///        may be for long
 /// @return whether it is
 bool tw_delivery_await(tw_delivery *delivery, const struct timespec *end, bool patient);
 
 /// Ends it: a batch under way is finished, no other begins, the target is closed. What waits
 /// stays in the outbox. A call that does not return in time is left behind: its thread frees
-/// everything when it does.
+/// everything when it does, and tells nobody what the call said.
 /// @param end  NULL: without limit
 /// @return how many events were not delivered
 uint64_t tw_delivery_stop(tw_delivery *delivery, const struct timespec *end);
 /// After tw_delivery_stop. NULL is allowed.
 void tw_delivery_free(tw_delivery *delivery);
+
+/// Has its threads look at a clock that was turned.
+void tw_delivery_nudge(tw_delivery *delivery);
 
 /// May be called at any time.
 void tw_delivery_get_stats(tw_delivery *delivery, tw_outbox_stats *out);

@@ -38,8 +38,10 @@ typedef struct tw_outbox_ops {
                     tw_error *error);
   /// All events below `head` are through. Those of them that were given up are in `dead`, as
   /// dead letters (dead.h), to be stored no later than the new head is.
+  /// Calls are made one at a time. A head that lies behind changes nothing but for `dead`.
   /// @param dead  a reference is kept; NULL: none
-  void (*advance)(tw_outbox *self, uint64_t head, tw_chunk *dead);
+  /// @return false without memory: nothing has changed, and `dead` is the caller's
+  bool (*advance)(tw_outbox *self, uint64_t head, tw_chunk *dead);
   void (*free)(tw_outbox *self);
 } tw_outbox_ops;
 
@@ -73,7 +75,8 @@ typedef void (*tw_dead_fn)(void *self, const char *path, const char *json, size_
 tw_status tw_outbox_new_memory(const char *path, const tw_outbox_bounds *bounds,
                                tw_dead_fn dead, void *self, tw_outbox **out, tw_error *error);
 /// Appends a chunk, and numbers it. At the bound the policy acts; "block" waits without holding
-/// anything. An outbox that is empty takes any chunk, however large.
+/// anything. An outbox that is empty takes any chunk, however large. What was read already is
+/// shed no more, as a backend may have it by now.
 /// @param chunk  a reference is kept, also on failure
 /// @param[out] shed  events that it cost, of this chunk and of others
 /// @return TW_OK, also when all was shed; TW_ECLOSED; TW_ENOMEM

@@ -27,5 +27,8 @@ void tw_builder_raw(tw_builder *builder, const char *json, size_t len);
 void tw_builder_key_bytes(tw_builder *builder, const char *key, size_t len);
 /// The same from a JSON string with its quotes, checked.
 void tw_builder_key_json(tw_builder *builder, const char *json, size_t len);
+/// A member that holds any bytes: as a string, or where they are not UTF-8 as `KEY_base64`.
+/// @param key  at most 50 bytes
+void tw_builder_bytes(tw_builder *builder, const char *key, const char *bytes, size_t len);
 
 #endif
