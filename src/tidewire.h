@@ -478,6 +478,9 @@ typedef struct tw_targets tw_targets;
 ///         then, whatever it returns
 TW_API tw_status tw_targets_add(tw_targets *targets, const char *name, size_t len,
                                 tw_error *error);
+/// Gives the event another priority for the backends that are chosen; see
+/// tw_event_set_priority.
+TW_API void tw_targets_priority(tw_targets *targets, tw_priority priority);
 typedef struct tw_route_ops {
   tw_status (*route)(void *self, tw_event *event, tw_targets *targets, tw_error *error);
   void (*free)(void *self); ///< may be NULL
@@ -542,6 +545,7 @@ typedef struct tw_failure {
   /// | `"backend"` | it, with an event; or with a flush, then `event` is NULL |
   /// | `"timer"` | a timer of a script |
   /// | `"close"` | what a script or a processor does before it is closed |
+  /// | `"ack"` | a function of Lua's that was told what became of an event |
   /// | `"partition_by"` | the function that gives the key of an event, which takes its turn |
   /// | `"engine"` | the engine had no memory to route an event |
   /// | `"state"` | handing the state of a script over to the next; or the script had to be made

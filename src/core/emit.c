@@ -107,6 +107,7 @@ static tw_status emit(tw_tracker *tracker, tw_scratch *scratch, const char *name
   tw_status status = write_event(&scratch->text, tracker, name, data, len, error);
   if (status == TW_OK) status = read_event(scratch, data, len, &event, error);
   if (status != TW_OK) return status;
+  if (how->priority) tw_event_set_priority(&event, how->priority);
   depth++;
   tw_ack *outer = tw_ack_swap(how->ack);
   status = route(tracker, &event, error);
@@ -130,7 +131,7 @@ tw_status tw_emit_as(tw_tracker *tracker, const char *name, const char *data, si
   return status;
 }
 
-static const tw_emission plainly = {NULL};
+static const tw_emission plainly = {NULL, TW_PRIORITY_NORMAL};
 
 tw_status tw_emit(tw_tracker *tracker, const char *name, const char *data, size_t len,
                   tw_error *error) {

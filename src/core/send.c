@@ -79,10 +79,12 @@ static void fail_route(const passage *p, const tw_event *event, tw_status status
 }
 
 /* Asks the route. A failure sends the event everywhere; so do names of which none is known.
+   @param chosen  the event, which may get another priority
    @return whether `set` holds; otherwise every port gets the event */
-static bool choose(const passage *p, const tw_event *event, tw_port_set *set) {
+static bool choose(const passage *p, tw_event *chosen, tw_port_set *set) {
   tw_error error, complaint;
-  tw_targets targets = {p->plan, set, 0, TW_OK, &complaint};
+  const tw_event *event = chosen;
+  tw_targets targets = {.plan = p->plan, .set = set, .complaint = &complaint};
   const tw_route *route = p->plan->route;
   tw_status status = TW_OK;
   tw_error_clear(&error);
@@ -93,6 +95,7 @@ static bool choose(const passage *p, const tw_event *event, tw_port_set *set) {
     status = route->ops.route(route->shared.self, &copy, &targets, &error);
     tw_event_end(&copy);
   }
+  if (targets.has_priority) tw_event_set_priority(chosen, targets.priority);
   if (status != TW_OK) {
     fail_route(p, event, status, &error);
     return false;
@@ -105,7 +108,7 @@ static bool choose(const passage *p, const tw_event *event, tw_port_set *set) {
   return true;
 }
 
-static void deliver(const passage *p, const tw_event *event) {
+static void deliver(const passage *p, tw_event *event) {
   const tw_plan *plan = p->plan;
   tw_port_set set;
   set.words = NULL;

@@ -43,6 +43,11 @@ static tw_status fail_unknown(const tw_plan *plan, const char *name, size_t len,
                          "the router has none");
 }
 
+void tw_targets_priority(tw_targets *targets, tw_priority priority) {
+  targets->has_priority = true;
+  targets->priority = priority;
+}
+
 /* An unknown name does not spoil those that are known: they are sent to, and the first
    unknown one is told afterwards, once for the event. */
 tw_status tw_targets_add(tw_targets *targets, const char *name, size_t len, tw_error *error) {

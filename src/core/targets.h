@@ -23,6 +23,8 @@ struct tw_targets {
   size_t chosen;       ///< calls that added one
   tw_status unknown;   ///< TW_OK, or what the first unknown name gave
   tw_error *complaint; ///< about the first unknown name
+  bool has_priority;
+  tw_priority priority; ///< that the event gets for what is below
 };
 
 #endif

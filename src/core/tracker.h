@@ -32,6 +32,7 @@ struct tw_tracker {
 /// What an emit asks for besides; zeroed: nothing.
 typedef struct tw_emission {
   struct tw_ack *ack; ///< what is to know the event's fate, borrowed; NULL: nobody asks
+  tw_priority priority;
 } tw_emission;
 tw_status tw_emit_as(tw_tracker *tracker, const char *name, const char *data, size_t len,
                      const tw_emission *how, tw_error *error);

@@ -22,6 +22,38 @@ tw_status tw_script_deliver(tw_script *script, const tw_event *event, unsigned f
   return status;
 }
 
+/* ---------------------------------------------------------------- one backend */
+
+typedef struct search {
+  const char *path;
+  tw_backend *found;
+} search;
+
+static void compare(void *self, const char *path, tw_backend *backend, tw_router *child) {
+  search *wanted = self;
+  (void)child;
+  if (!wanted->found && strcmp(path, wanted->path) == 0)
+    wanted->found = tw_backend_ref(backend);
+}
+
+tw_status tw_script_backend(tw_script *script, const char *path, tw_backend **out,
+                            tw_error *error) {
+  search wanted = {path, NULL};
+  tw_status status = tw_router_visit(tw_script_router(script), compare, &wanted);
+  *out = wanted.found;
+  if (wanted.found) return TW_OK;
+  if (status != TW_OK) return tw_no_memory(error);
+  return tw_fail(error, TW_ENOENT, "the script has no backend \"%.200s\"", path);
+}
+
+void tw_script_redirect(tw_script *script, tw_script_emit_fn emit, void *self) {
+  tw_gate *gate = tw_script_gate(script);
+  gate->emit = emit;
+  gate->emit_self = self;
+}
+
+/* ------------------------------------------------------------------ memory */
+
 /* In protected mode, as a state that is full may raise anything. */
 static int collect(lua_State *L) {
   lua_gc(L, LUA_GCCOLLECT);

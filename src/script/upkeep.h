@@ -13,6 +13,19 @@
 tw_status tw_script_deliver(tw_script *script, const tw_event *event, unsigned flags,
                             uint64_t *reached, tw_error *error);
 
+/// The backend at a path of the script's tree, such as "video/db". When it is one in Lua
+/// (tw_backend_is_scripted), a script may be loaded for it alone: nobody opens the router, and
+/// the backend is used, delivered to and unused through core/backend.h, by any thread, but by
+/// one at a time. Each call of the script's functions has the limits of an event.
+/// @param[out] out  a reference; lives no longer than the script
+/// @return TW_OK; TW_ENOENT when there is none, or a router
+tw_status tw_script_backend(tw_script *script, const char *path, tw_backend **out,
+                            tw_error *error);
+/// Has what the script emits go somewhere else than into its own router, from whichever thread
+/// it runs on: for one whose router is not open. @param emit  borrows the event for the call
+typedef tw_status (*tw_script_emit_fn)(void *self, const tw_event *event, tw_error *error);
+void tw_script_redirect(tw_script *script, tw_script_emit_fn emit, void *self);
+
 /// What the Lua state of a script holds, and may hold.
 typedef struct tw_script_memory {
   size_t used, most;

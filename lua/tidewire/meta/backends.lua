@@ -9,6 +9,7 @@
 ---@field keep? integer  how many rotated files stay
 ---@field fsync? "never"|"flush"|"always"
 ---@field mode? string  octal, such as "0640"
+---@field delivery? tidewire.DeliveryOptions
 
 ---@class tidewire.SqliteOptions
 ---@field path string
@@ -16,6 +17,8 @@
 ---@field batch? integer  events in one transaction at most: 1000
 ---@field synchronous? "normal"|"full"
 ---@field busy_timeout? tidewire.Duration  "5s"
+---@field delivery? tidewire.DeliveryOptions
 
 ---@class tidewire.MemoryOptions
 ---@field limit? integer  events at most
+---@field delivery? tidewire.DeliveryOptions

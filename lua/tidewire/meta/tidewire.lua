@@ -30,14 +30,49 @@
 
 ---@alias tidewire.AnyProcessor tidewire.Processor|tidewire.ProcessorEntry
 
+--- What a backend says beyond that it failed; made with `permanent`, `retry` or `disabled`, to
+--- be returned or raised.
+---@class tidewire.Answer
+
 --- A backend in Lua has `send` or `send_batch`. They accept with nothing, nil or true, and
---- fail with false or nil and a message.
+--- fail with false or nil and a message, an answer, or an error.
 ---@class tidewire.LuaBackend
----@field send? fun(self: table, event: tidewire.View): (boolean?, string?)
----@field send_batch? fun(self: table, events: tidewire.View[]): (boolean?, string?)
----@field open? fun(self: table): (boolean?, string?)
----@field flush? fun(self: table): (boolean?, string?)
+---@field send? fun(self: table, event: tidewire.View): (boolean|tidewire.Answer|nil, string?)
+---@field send_batch? fun(self: table, events: tidewire.View[]): (boolean|tidewire.Answer|nil, string?)
+---@field open? fun(self: table): (boolean|tidewire.Answer|nil, string?)
+---@field flush? fun(self: table): (boolean|tidewire.Answer|nil, string?)
 ---@field close? fun(self: table)
+---@field delivery? tidewire.DeliveryOptions
+
+---@class tidewire.BatchOptions  a batch is full with either
+---@field events? integer  1000
+---@field bytes? tidewire.Size  1 MiB
+---@field seconds? tidewire.Duration  how long one that is not full waits for more; 0
+
+---@class tidewire.RetryOptions
+---@field min? tidewire.Duration  100 ms
+---@field max? tidewire.Duration  30 s
+---@field attempts? integer  before an event is a dead letter; without end
+
+---@class tidewire.BreakerOptions
+---@field failures? integer  in a row that open it; 5
+---@field rest? tidewire.Duration  5 s
+---@field probes? integer  successes that close it again; 1
+
+--- How an outbox delivers to its backend.
+---@class tidewire.DeliveryOptions
+---@field batch? tidewire.BatchOptions
+---@field retry? tidewire.RetryOptions
+---@field breaker? tidewire.BreakerOptions
+---@field timeout? tidewire.Duration  of one call; 30 s
+---@field max_in_flight? integer  calls at the same time; 1
+
+--- What to do when an emit is done, and how much its event matters.
+---@class tidewire.EmitOptions
+---@field priority? tidewire.Priority
+---@field ack? fun(ok: true?, message: string?, code: string?)  called once, when it is certain what became of the event; in programs only
+
+---@alias tidewire.Priority "high"|"normal"|"low"
 
 ---@class tidewire.BackendStats
 ---@field sent integer  events accepted and not lost
@@ -63,7 +98,7 @@ function Backend:events() end
 ---@alias tidewire.AnyBackend tidewire.Backend|tidewire.Router|tidewire.LuaBackend
 
 ---@class tidewire.Failure
----@field where "processor"|"route"|"backend"|"timer"|"close"|"state"|"breaker"
+---@field where "processor"|"route"|"backend"|"timer"|"close"|"state"|"ack"|"breaker"
 ---@field path string  of the router or backend in the tree
 ---@field name? string  of the processor, the timer or the function
 ---@field event? tidewire.View  valid during the call
@@ -103,8 +138,9 @@ function Tree:open() end
 ---@param more? boolean  another event follows at once, and a flush after the last
 ---@return true? ok, string? message, string? code
 function Tree:send(event, more) end
---- Waits until all that was sent before is with its backends, also with those of a tracker's
---- script. A limit of time holds for the latter.
+--- Waits until all that was sent before is with its backends, or in their outboxes as durably as
+--- these are; acknowledgements of it have been told then. A limit of time holds for what
+--- a script's engine does.
 ---@param seconds? number  how long to wait at most; without it, without limit
 ---@return true? ok, string? message, string? code, integer? remaining  events that were not, in time
 function Tree:flush(seconds) end
@@ -122,7 +158,7 @@ local Router = Tree
 
 ---@class tidewire.RouterDeclaration
 ---@field processors? tidewire.AnyProcessor[]
----@field route? fun(event: tidewire.View): ...  names of backends, or a list of them
+---@field route? fun(event: tidewire.View): ...  names of backends, or a list of them; behind them `{ priority = }`
 ---@field backends? table<string, tidewire.AnyBackend>
 ---@field on_failure? fun(failure: tidewire.Failure)
 ---@field on_dead? fun(failure: tidewire.Failure)  gets events to keep: on_error = "dead_letter"
@@ -136,6 +172,11 @@ local Router = Tree
 ---@class tidewire.ReloadOptions
 ---@field watchdog? tidewire.Watchdog
 
+---@class tidewire.SpoolOptions
+---@field path string
+---@field max_bytes? tidewire.Size
+---@field min_free? tidewire.Size  of the disk, below which nothing is taken
+
 --- How an engine runs a script; the host's options come first.
 ---@class tidewire.EngineOptions
 ---@field workers? integer  threads with a Lua state each, 1 to 64; 1
@@ -147,6 +188,13 @@ local Router = Tree
 ---@field reload? tidewire.ReloadOptions
 ---@field max_event? integer|string  bytes of an event that is read, such as "64KiB"; 1 MiB
 ---@field max_depth? integer  its deepest nesting; 128
+---@field spool? string|tidewire.SpoolOptions  a folder in which outboxes outlive the process
+---@field durability? "commit"|"os"|"memory"  when an event is acknowledged; "commit" with a spool
+---@field commit? { bytes?: tidewire.Size, within?: tidewire.Duration }  how many commits are synced at once
+---@field sync? tidewire.Duration  of durability "os": how often it is synced
+---@field ack? "durable"|"delivered"  what is acknowledged
+---@field delivery? tidewire.DeliveryOptions  to all backends that do not say otherwise
+---@field dead? { max_bytes?: tidewire.Size }  dead letters that are kept
 
 ---@class tidewire.TrackerDeclaration
 ---@field script? string  a router script, run by workers; then only these fields are allowed, and context_locator
@@ -160,6 +208,13 @@ local Router = Tree
 ---@field reload? tidewire.ReloadOptions
 ---@field max_event? integer|string  bytes of an event that is read, such as "64KiB"; 1 MiB
 ---@field max_depth? integer  its deepest nesting; 128
+---@field spool? string|tidewire.SpoolOptions  a folder in which outboxes outlive the process
+---@field durability? "commit"|"os"|"memory"  when an event is acknowledged; "commit" with a spool
+---@field commit? { bytes?: tidewire.Size, within?: tidewire.Duration }  how many commits are synced at once
+---@field sync? tidewire.Duration  of durability "os": how often it is synced
+---@field ack? "durable"|"delivered"  what is acknowledged
+---@field delivery? tidewire.DeliveryOptions  to all backends that do not say otherwise
+---@field dead? { max_bytes?: tidewire.Size }  dead letters that are kept
 ---@field grants? string[]  what the script may use besides: "io", "os", "debug", "package", "bytecode", "lpeg"
 ---@field package_path? string  where the script's `require` looks besides its folder
 ---@field memory_limit? integer|string  of each worker's state, or "none"
@@ -222,8 +277,13 @@ local Tracker = setmetatable({}, { __index = Tree })
 --- Makes an event of now in the located context, and routes it.
 ---@param name? string  "unknown" without one
 ---@param data? table<string, any>
+---@param options? tidewire.EmitOptions
 ---@return true? ok, string? message, string? code
-function Tracker:emit(name, data) end
+function Tracker:emit(name, data, options) end
+--- Calls the `ack` functions of events whose fate is known. With seconds, waits for one so long.
+---@param seconds? number
+---@return integer called, integer pending  how many were called, and how many are still to come
+function Tracker:poll(seconds) end
 --- Enters a context in the located context of the caller.
 ---@param name string
 ---@param fields? table<string, any>
@@ -350,6 +410,28 @@ function M.encode(value) end
 function M.decode(json) end
 --- Ends the event's way in this router. It raises: a pcall around it catches the drop.
 function M.drop() end
+--- Answers that the destination refuses an event and always will: it becomes a dead letter.
+---@param message string
+---@param index? integer  its place in the list of `send_batch`, from 1: those before it are delivered
+---@return tidewire.Answer
+function M.permanent(message, index) end
+--- Answers that it did not work this time.
+---@param message string
+---@param options? { after?: number }  seconds for which the destination wants to be left alone
+---@return tidewire.Answer
+function M.retry(message, options) end
+--- Answers that the destination takes nothing until somebody changes something.
+---@param message string
+---@return tidewire.Answer
+function M.disabled(message) end
+--- How much an event matters.
+---@param event tidewire.View
+---@return tidewire.Priority
+function M.priority(event) end
+--- Says how much an event matters from here on; where events have to go, low ones go first.
+---@param event tidewire.View
+---@param priority tidewire.Priority
+function M.set_priority(event, priority) end
 --- A list of events that one event becomes.
 ---@param ... tidewire.Event
 ---@return tidewire.Event[]
@@ -402,8 +484,9 @@ function M.get_tracker(name) end
 --- Emits on the default tracker; in a router script into that router, from its top.
 ---@param name? string
 ---@param data? table<string, any>
+---@param options? tidewire.EmitOptions
 ---@return true? ok, string? message, string? code
-function M.emit(name, data) end
+function M.emit(name, data, options) end
 --- Seconds since 1970, to the microsecond, by the clock of the state.
 ---@return number
 function M.now() end

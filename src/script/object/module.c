@@ -156,6 +156,7 @@ static void set_loaded(lua_State *L, const char *name) {
 static void open_module(lua_State *L, tw_lua *lua) {
   lua_newtable(L);
   tw_lua_open_event(L, lua);
+  tw_lua_open_answer(L, lua);
   tw_lua_open_regex(L, lua);
   tw_lua_open_digest(L, lua);
   tw_lua_open_time(L, lua);

@@ -29,6 +29,9 @@ typedef struct tw_handle {
   bool made;   ///< here: flush it before it goes
 } tw_handle;
 
+/// Seconds that a call may wait, at most: as milliseconds they fit an int.
+#define TW_LONGEST_WAIT 2e6
+
 /// Pushes a new handle of a class. A router's and a tracker's has, as its first user value,
 /// the table of what it holds.
 tw_handle *tw_handle_new(lua_State *L, tw_lua *lua, tw_class class_);

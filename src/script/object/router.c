@@ -9,11 +9,9 @@
 #include "script/object/object.h"
 #include "script/object/processor.h"
 #include "script/object/time.h"
+#include "script/state/acks.h"
 #include "script/state/message.h"
 #include "script/value/view.h"
-
-/* A limit of time is below it: milliseconds fit an int. */
-#define LONGEST_WAIT 2e6
 
 static int new_router(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
@@ -185,13 +183,15 @@ static int flush(lua_State *L) {
   tw_handle *self = tw_handle_check_tree(L, lua, 1);
   lua_Number seconds = luaL_optnumber(L, 2, -1);
   if (!lua_isnoneornil(L, 2))
-    luaL_argcheck(L, seconds >= 0 && seconds <= LONGEST_WAIT, 2, "expected seconds, such as 5");
+    luaL_argcheck(L, seconds >= 0 && seconds <= TW_LONGEST_WAIT, 2,
+                  "expected seconds, such as 5");
   tw_error error = {0};
   uint64_t remaining = 0;
   lua_State *outer = tw_gate_into(lua->gate, L);
   tw_status status = tw_router_flush_within(
       self->router, seconds < 0 ? -1 : (int)(seconds * 1000), &remaining, &error);
   tw_gate_leave(lua->gate, outer);
+  tw_acks_call(L, lua, self->router);
   int count = tw_lua_result(L, status, &error);
   if (status) lua_pushinteger(L, (lua_Integer)remaining);
   return status ? count + 1 : count;
@@ -206,6 +206,7 @@ static int close_router(lua_State *L) {
   lua_State *outer = tw_gate_into(lua->gate, L);
   tw_status status = tw_router_close(self->router, &error);
   tw_gate_leave(lua->gate, outer);
+  tw_acks_call(L, lua, self->router);
   return tw_lua_result(L, status, &error);
 }
 
@@ -311,6 +312,7 @@ int tw_lua_finalize_tree(lua_State *L) {
     tw_tracker_unref(gone.tracker);
   }
   tw_gate_leave(lua->gate, outer);
+  if (gone.tracker) tw_acks_call(L, lua, NULL);
   return 0;
 }
 

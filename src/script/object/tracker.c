@@ -2,10 +2,14 @@
 
    A tracker that is registered from Lua stays in the process's registry, so its Lua object
    must live as long: the gate's table `trackers` holds it by name. */
+#include "core/tracker.h"
+#include "core/ack.h"
 #include "event/text.h"
 #include "script/object/object.h"
 #include "script/object/time.h"
+#include "script/state/acks.h"
 #include "script/state/message.h"
+#include "script/state/priority.h"
 #include "script/value/value.h"
 
 /* new_tracker(locator or nil) */
@@ -42,32 +46,122 @@ static void explain(tw_gate *gate, tw_error *error) {
   gate->locate_error.code = TW_OK;
 }
 
-/* The scratch buffer with the data is out of reach of the callbacks meanwhile. */
+/* What an emit asks for besides. */
+typedef struct wishes {
+  tw_emission how;
+  int ack;     /* where the function stands on the stack; 0: nobody asks */
+  void *acked; /* of tw_acks_expect */
+} wishes;
+
+static void check_ack(lua_State *L, const tw_lua *lua, int index) {
+  if (!lua_isfunction(L, index) && luaL_getmetafield(L, index, "__call") == LUA_TNIL)
+    tw_lua_misuse(L, "emit: ack must be a function, not %s", tw_lua_describe(L, index));
+  if (lua->gate->is_script)
+    tw_lua_misuse(L,
+                  "emit: ack is for programs; in a router script what is emitted is part of "
+                  "the event under way");
+}
+
+/* The option whose name and value are on top. */
+static void check_wish(lua_State *L, const tw_lua *lua, wishes *out) {
+  int value = lua_gettop(L);
+  const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+  if (strcmp(name, "priority") == 0) {
+    out->how.priority = tw_lua_check_priority(L, value);
+  } else if (strcmp(name, "ack") == 0) {
+    check_ack(L, lua, value);
+    lua_pushvalue(L, value);
+    lua_replace(L, out->ack);
+  } else {
+    tw_lua_misuse(L, "emit: unknown option '%s'; the options are ack and priority", name);
+  }
+}
+
+/* Reads the options at `index`. */
+static wishes check_wishes(lua_State *L, const tw_lua *lua, int index) {
+  wishes out = {{0}, 0, NULL};
+  if (lua_isnoneornil(L, index)) return out;
+  if (!lua_istable(L, index))
+    tw_lua_misuse(L, "emit: options must be a table, not %s", tw_lua_describe(L, index));
+  lua_pushnil(L);
+  out.ack = lua_gettop(L);
+  for (lua_pushnil(L); lua_next(L, index); lua_settop(L, out.ack + 1)) check_wish(L, lua, &out);
+  if (lua_isnil(L, out.ack)) out.ack = 0;
+  return out;
+}
+
+/* Writes the data at `index`, and makes the promise when nothing else can raise any more: so
+   none is left that nobody keeps. Making it may run a finalizer that uses the scratch buffer,
+   so that the text is a string of Lua's meanwhile. */
+static const char *check_data(lua_State *L, tw_lua *lua, int index, wishes *wanted,
+                              size_t *len) {
+  const char *data = tw_lua_check_json(L, lua, index, "data", len);
+  if (!wanted->ack) return data;
+  data = lua_pushlstring(L, data, *len);
+  wanted->acked = tw_acks_expect(L, lua, wanted->ack);
+  return data;
+}
+
+/* Emits, or tells why not, and tells whoever asked. */
+static tw_status emit_now(tw_tracker *tracker, const char *name, const char *data, size_t len,
+                          const wishes *wanted, tw_error *error) {
+  if (!wanted->acked) return tw_emit_as(tracker, name, data, len, &wanted->how, error);
+  return tw_emit_acked_as(tracker, name, data, len, &wanted->how, tw_acks_arrived,
+                          wanted->acked, error);
+}
+
+/* No tracker: it is closed. The scratch buffer with the data is out of reach of the callbacks
+ * meanwhile. */
 static tw_status emit_nested(lua_State *L, tw_lua *lua, tw_tracker *tracker, const char *name,
-                             const char *data, size_t len, tw_error *error) {
-  lua_State *outer = tw_gate_into_nested(lua->gate, L, error);
-  if (!outer) return error->code;
+                             const char *data, size_t len, const wishes *wanted,
+                             tw_error *error) {
+  lua_State *outer = NULL;
+  if (!tracker) tw_fail(error, TW_ECLOSED, "the tracker is closed");
+  else outer = tw_gate_into_nested(lua->gate, L, error);
+  if (!outer) {
+    if (wanted->acked) tw_acks_arrived(wanted->acked, error->code, error);
+    return error->code;
+  }
   tw_buffer scratch = tw_lua_take_scratch(lua);
-  tw_status status = tw_emit(tracker, name, data, len, error);
+  tw_status status = emit_now(tracker, name, data, len, wanted, error);
   tw_lua_give_scratch(lua, &scratch);
   tw_gate_leave_nested(lua->gate, outer);
   if (status) explain(lua->gate, error);
   return status;
 }
 
-/* tracker:emit(name, data) */
+/* tracker:emit(name, data, options) */
 static int emit(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
   tw_handle *self = check_tracker(L, 1, "self");
   const char *name = check_name(L, 2);
+  tw_acks_call(L, lua, self->router); /* of events before this one */
+  wishes wanted = check_wishes(L, lua, 4);
   size_t len;
-  const char *data = tw_lua_check_json(L, lua, 3, "data", &len);
+  const char *data = check_data(L, lua, 3, &wanted, &len);
   tw_error error = {0};
-  tw_status status = TW_ECLOSED;
-  if (self->closed) tw_fail(&error, status, "the tracker is closed");
-  else status = emit_nested(L, lua, self->tracker, name, data, len, &error);
+  tw_tracker *tracker = self->closed ? NULL : self->tracker;
+  tw_status status = emit_nested(L, lua, tracker, name, data, len, &wanted, &error);
   tw_timers_between(L, lua, self->router);
   return tw_lua_result(L, status, &error);
+}
+
+/* poll(seconds) -> how many acknowledgements were told, and how many are still to come */
+static int poll(lua_State *L) {
+  tw_lua *lua = tw_lua_self(L);
+  tw_handle *self = check_tracker(L, 1, "self");
+  lua_Number seconds = luaL_optnumber(L, 2, 0);
+  luaL_argcheck(L, seconds >= 0 && seconds <= TW_LONGEST_WAIT, 2,
+                "expected seconds, such as 5");
+  size_t called = tw_acks_call(L, lua, self->router);
+  if (!called && seconds > 0 && !lua->depth) {
+    tw_acks_wait(lua, seconds);
+    called = tw_acks_call(L, lua, self->router);
+  }
+  tw_timers_between(L, lua, self->router);
+  lua_pushinteger(L, (lua_Integer)called);
+  lua_pushinteger(L, (lua_Integer)tw_acks_pending(lua));
+  return 2;
 }
 
 /* ------------------------------------------------- emit, in a router script */
@@ -89,8 +183,17 @@ static bool write_event(tw_buffer *out, const char *name, const char *data, size
          tw_buffer_byte(out, '}');
 }
 
+/* It is another event than the one that this thread may be sending. */
+static tw_status enter_root(tw_gate *gate, const tw_event *event, tw_error *error) {
+  if (gate->emit) return gate->emit(gate->emit_self, event, error);
+  tw_ack *outer = tw_ack_swap(NULL);
+  tw_status status = tw_router_send(gate->root, event, 0, error);
+  tw_ack_swap(outer);
+  return status;
+}
+
 static tw_status send_root(lua_State *L, tw_lua *lua, const char *name, const char *data,
-                           size_t len, tw_error *error) {
+                           size_t len, tw_priority priority, tw_error *error) {
   tw_buffer text = {0};
   tw_event *event = NULL;
   tw_status status = TW_ENOMEM;
@@ -99,14 +202,16 @@ static tw_status send_root(lua_State *L, tw_lua *lua, const char *name, const ch
   else status = tw_event_parse(text.data, text.len, &lua->limits, &event, error);
   tw_buffer_fini(&text);
   if (status) return status;
+  if (priority) tw_event_set_priority(event, priority);
   lua_State *outer = tw_gate_into_nested(lua->gate, L, error);
-  status = outer ? tw_router_send(lua->gate->root, event, 0, error) : error->code;
+  status = outer ? enter_root(lua->gate, event, error) : error->code;
   if (outer) tw_gate_leave_nested(lua->gate, outer);
   tw_event_free(event);
   return status;
 }
 
-/* emit(name, data): into the default tracker; in a router script into its own router */
+/* emit(name, data, options): into the default tracker; in a router script into its own router
+ */
 static int emit_default(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
   tw_gate *gate = lua->gate;
@@ -114,14 +219,22 @@ static int emit_default(lua_State *L) {
   if (gate->is_script && !gate->root)
     return tw_lua_misuse(L,
                          "emit: the script is still loading; emit from a processor or backend");
+  if (!gate->is_script) tw_acks_call(L, lua, NULL);
+  wishes wanted = check_wishes(L, lua, 3);
   size_t len;
-  const char *data = tw_lua_check_json(L, lua, 2, "data", &len);
   tw_error error = {0};
-  if (gate->is_script)
-    return tw_lua_result(L, send_root(L, lua, name, data, len, &error), &error);
+  if (gate->is_script) {
+    const char *text = tw_lua_check_json(L, lua, 2, "data", &len);
+    tw_status sent = send_root(L, lua, name, text, len, wanted.how.priority, &error);
+    return tw_lua_result(L, sent, &error);
+  }
   tw_tracker *tracker;
-  if (tw_get_tracker(NULL, &tracker, &error)) return tw_lua_misuse(L, "%s", error.message);
-  tw_status status = emit_nested(L, lua, tracker, name, data, len, &error);
+  const char *data = check_data(L, lua, 2, &wanted, &len);
+  if (tw_get_tracker(NULL, &tracker, &error)) {
+    if (wanted.acked) tw_acks_arrived(wanted.acked, error.code, &error);
+    return tw_lua_misuse(L, "%s", error.message);
+  }
+  tw_status status = emit_nested(L, lua, tracker, name, data, len, &wanted, &error);
   tw_timers_between(L, lua, tw_tracker_router(tracker));
   tw_tracker_unref(tracker);
   return tw_lua_result(L, status, &error);
@@ -258,6 +371,7 @@ void tw_open_tracker(lua_State *L, tw_lua *lua) {
                                        {"get_tracker", get_tracker},
                                        {NULL, NULL}};
   static const luaL_Reg own[] = {{"emit", emit},
+                                 {"poll", poll},
                                  {"enter_context", enter_context},
                                  {"exit_context", exit_context},
                                  {NULL, NULL}};

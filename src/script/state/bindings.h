@@ -4,9 +4,11 @@
 
 #include "script/state/state.h"
 
-/// Sets `null`, `array`, `totable`, `event`, `encode`, `decode`, `drop`, `split`, `uuid7` and
-/// `path` into the module table on top of the stack.
+/// Sets `null`, `array`, `totable`, `event`, `encode`, `decode`, `drop`, `split`, `uuid7`,
+/// `priority`, `set_priority` and `path` into the module table on top of the stack.
 void tw_lua_open_event(lua_State *L, tw_lua *lua);
+/// Sets `permanent`, `retry` and `disabled`.
+void tw_lua_open_answer(lua_State *L, tw_lua *lua);
 /// Sets `path` only; part of tw_lua_open_event.
 void tw_lua_open_path(lua_State *L, tw_lua *lua);
 /// Sets `regex`.

@@ -43,8 +43,8 @@ static void push_text(lua_State *L) {
   lua_concat(L, 2);
 }
 
-/* Runs where the error was raised. The mark of tidewire.drop passes untouched; all else
-   becomes text, and the traceback is kept beside it. */
+/* Runs where the error was raised. The mark of tidewire.drop and answers pass untouched; all
+   else becomes text, and the traceback is kept beside it. */
 static int handle(lua_State *L) {
   tw_lua *lua = tw_lua_self(L);
   lua_settop(L, 1);
@@ -52,7 +52,10 @@ static int handle(lua_State *L) {
     lua->gate->traceback.len = 0;
     return 1;
   }
-  if (tw_lua_is_drop(L, lua, 1)) return 1;
+  if (tw_lua_is_drop(L, lua, 1) || tw_lua_is_answer(L, lua, 1)) {
+    lua->gate->traceback.len = 0;
+    return 1;
+  }
   push_text(L);
   lua_replace(L, 1); /* the text alone */
   lua_settop(L, 1);
@@ -131,6 +134,11 @@ void tw_gate_lay_floor(tw_gate *gate) {
 
 void tw_gate_release(tw_gate *gate) {
   atomic_store_explicit(&gate->owner, NOBODY, memory_order_release);
+}
+
+bool tw_gate_borrow(tw_gate *gate) {
+  uintptr_t nobody = NOBODY;
+  return atomic_compare_exchange_strong(&gate->owner, &nobody, me());
 }
 
 /* ------------------------------------------------------------------ enter */
@@ -212,6 +220,7 @@ static const char *hint_for(const char *line, const tw_gate *gate) {
 /* The value that was raised is on top: the handler made it text, unless there was no memory
    or the handler itself failed. */
 static tw_outcome raised(tw_gate *gate, lua_State *L, int status, tw_error *error) {
+  gate->answer.status = TW_OK;
   tw_guard_note_failure(gate->lua->guard);
   if (tw_guard_is_killed(gate->lua->guard)) {
     tw_guard_tell(gate->lua->guard, error);
@@ -222,6 +231,11 @@ static tw_outcome raised(tw_gate *gate, lua_State *L, int status, tw_error *erro
     return TW_RAISED;
   }
   if (tw_lua_is_drop(L, gate->lua, -1)) return TW_DROPPED;
+  if (tw_lua_is_answer(L, gate->lua, -1)) {
+    tw_answer_read(L, -1, &gate->answer, error);
+    if (error) error->code = TW_ESCRIPT; /* unless it is a backend that raised it */
+    return TW_RAISED;
+  }
   const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
   char line[sizeof error->message];
   tw_message_line(text ? text : "an error that has no text", line, sizeof line);

@@ -13,9 +13,12 @@
 
 #include <stdatomic.h>
 
+#include "script/state/answer.h"
 #include "script/state/breaker.h"
 #include "script/state/guard.h"
 #include "script/state/state.h"
+
+typedef tw_status (*tw_gate_emit_fn)(void *self, const tw_event *event, tw_error *error);
 
 typedef struct tw_gate {
   atomic_uint refs;
@@ -27,15 +30,18 @@ typedef struct tw_gate {
   int trackers;           ///< name -> tracker that is registered from here,
   int classes;            ///< metatables of object.h, by class
   lua_Integer last_key;
-  tw_router *root;            ///< of a router script, borrowed; NULL while it loads
-  bool is_script;             ///< emit goes to `root`
-  bool is_rehearsal;          ///< every backend is made one in memory
+  tw_router *root;      ///< of a router script, borrowed; NULL while it loads
+  bool is_script;       ///< emit goes to `root`
+  bool is_rehearsal;    ///< every backend is made one in memory
+  tw_gate_emit_fn emit; ///< where a script's emit goes instead of to `root`; may be NULL
+  void *emit_self;
   uint64_t generation;        ///< of a script, for events; 0: none
   const struct tw_host *host; ///< what a script's host offers, borrowed; NULL
   struct tw_share *share;     ///< where a script's shipped backends come from, borrowed; NULL
   bool has_floor;             ///< see tw_gate_lay_floor
   bool stopped;               ///< the last call from C passed a limit itself
   tw_buffer traceback;        ///< of the last error
+  tw_answer answer;           ///< that was raised as the last error
   tw_error locate_error;      ///< why a locator in Lua gave no context
 } tw_gate;
 
@@ -46,6 +52,10 @@ tw_gate *tw_gate_new(lua_State *L, tw_lua *lua);
 void tw_gate_lay_floor(tw_gate *gate);
 /// Lets the next thread that comes be the owner.
 void tw_gate_release(tw_gate *gate);
+/// Makes this thread the owner of a gate that has none, for one call.
+/// @return whether tw_gate_release has to follow; false also when it is the owner already or
+///         somebody else is
+bool tw_gate_borrow(tw_gate *gate);
 
 /// Enters C from Lua: callbacks run on `L`. Between into and leave nothing may raise.
 /// @return the coroutine of before, for tw_gate_leave

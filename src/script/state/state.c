@@ -6,6 +6,8 @@
 /// a state without bindings.
 #include "script/state/state.h"
 
+#include "script/state/acks.h"
+#include "script/state/answer.h"
 #include "script/state/message.h"
 #include "script/value/view.h"
 
@@ -28,6 +30,7 @@ static int state_gc(lua_State *L) {
   while (lua->owners.next && lua->owners.next != &lua->owners) tw_lua_disown(lua->owners.next);
   memset(lua->bound, 0, sizeof lua->bound);
   tw_buffer_fini(&lua->scratch);
+  tw_acks_close(lua);
   return 0;
 }
 
@@ -45,6 +48,7 @@ static int drop_tostring(lua_State *L) {
 
 static void make_marks(lua_State *L, tw_lua *lua) {
   tw_view_setup(L, lua);
+  tw_answer_setup(L, lua);
   tw_lua_new_mark(L, lua, TW_MARK_ARRAY, "tidewire.array");
   tw_lua_new_mark(L, lua, TW_MARK_SPLIT, "tidewire.split");
   tw_lua_new_mark(L, lua, TW_MARK_BREAKER, "breaker");

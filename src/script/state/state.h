@@ -27,6 +27,7 @@ typedef enum tw_mark {
   TW_MARK_ARRAY,   ///< of tables made with tidewire.array
   TW_MARK_SPLIT,   ///< of lists made with tidewire.split
   TW_MARK_DROP,    ///< of the value that tidewire.drop raises
+  TW_MARK_ANSWER,  ///< of what a backend answers; see answer.h
   TW_MARK_PATH,    ///< of tidewire.path objects
   TW_MARK_REGEX,   ///< of tidewire.regex objects
   TW_MARK_BREAKER, ///< of the breakers of timers
@@ -59,6 +60,7 @@ typedef struct tw_lua {
   bool ticking;                   ///< timers are being run
   unsigned closings;              ///< coroutines that are being closed, nested; protect.c
   int hooks;                      ///< registry reference: functions of the library; time.h
+  struct tw_acks *acks;           ///< that were asked for, see acks.h; NULL: none was
   struct tw_gate *gate;           ///< for C objects that call into this state; see gate.h
   struct tw_guard *guard;         ///< the limits of a script's state; NULL in a host's
 } tw_lua;

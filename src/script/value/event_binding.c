@@ -4,6 +4,8 @@
 /// of an event is misuse: an error, which names its path.
 #include "script/state/bindings.h"
 #include "script/state/guard.h"
+#include "script/state/message.h"
+#include "script/state/priority.h"
 #include "script/value/value.h"
 #include "script/value/view.h"
 
@@ -113,6 +115,30 @@ static int split(lua_State *L) {
   return 1;
 }
 
+/* The event that the view at `index` is the whole of. */
+static tw_event *check_event(lua_State *L, tw_lua *lua, int index) {
+  tw_ref ref;
+  tw_event *event = tw_view_get(L, lua, index, &ref);
+  if (!event || ref != event->root)
+    tw_lua_misuse(L, "event must be an event, not %s",
+                  event ? "a part of one" : tw_lua_describe(L, index));
+  return event;
+}
+
+/* tidewire.priority(event) -> "high", "normal" or "low" */
+static int get_priority(lua_State *L) {
+  const tw_event *event = check_event(L, tw_lua_self(L), 1);
+  lua_pushstring(L, tw_priority_word(tw_event_priority(event)));
+  return 1;
+}
+
+/* tidewire.set_priority(event, word) */
+static int set_priority(lua_State *L) {
+  tw_event *event = check_event(L, tw_lua_self(L), 1);
+  tw_event_set_priority(event, tw_lua_check_priority(L, 2));
+  return 0;
+}
+
 static int uuid7(lua_State *L) {
   char id[37];
   tw_uuid7(id);
@@ -131,8 +157,10 @@ static void set_drop(lua_State *L, tw_lua *lua) {
 
 void tw_lua_open_event(lua_State *L, tw_lua *lua) {
   static const luaL_Reg functions[] = {
-      {"event", make_event}, {"decode", decode}, {"encode", encode}, {"totable", to_table},
-      {"array", mark_array}, {"split", split},   {"uuid7", uuid7},   {NULL, NULL}};
+      {"event", make_event}, {"decode", decode},         {"encode", encode},
+      {"totable", to_table}, {"array", mark_array},      {"split", split},
+      {"uuid7", uuid7},      {"priority", get_priority}, {"set_priority", set_priority},
+      {NULL, NULL}};
   luaL_checkstack(L, 8, NULL);
   tw_lua_setfuncs(L, lua, functions);
   lua_pushlightuserdata(L, NULL);
