@@ -16,7 +16,6 @@
 #include <string.h>
 
 #include "delivery/spool_keys.h"
-#include "delivery/spool_pages.h"
 #include "delivery/spool_record.h"
 
 /* Pages behind the file's end may be free without ever having been written: not many. */
@@ -74,7 +73,7 @@ static int compare(const tw_checker *checker, const unsigned char *key, size_t l
 }
 
 /* @param separates  the key is a branch's */
-static tw_status pass_key(tw_checker *checker, uint64_t page, const tw_node *node,
+static tw_status pass_key(tw_checker *checker, uint64_t page, const tw_page_item *node,
                           bool separates) {
   if (checker->of_free ? node->key_len != 8 : !node->key_len)
     return damaged(checker, page, "a key has a wrong length");
@@ -90,13 +89,13 @@ static tw_status pass_key(tw_checker *checker, uint64_t page, const tw_node *nod
 
 /* ----------------------------------------------------------------- records */
 
-static bool is_about(const tw_node *node, const char *name) {
+static bool is_about(const tw_page_item *node, const char *name) {
   return node->key_len == strlen(name) + 1 && node->key[0] == TW_SPOOL_ABOUT &&
          memcmp(node->key + 1, name, node->key_len - 1) == 0;
 }
 
 /* A number of TW_SPOOL_ABOUT. */
-static tw_status about_number(tw_checker *checker, uint64_t page, const tw_node *node,
+static tw_status about_number(tw_checker *checker, uint64_t page, const tw_page_item *node,
                               size_t len, uint64_t *out) {
   tw_spool_table table;
   tw_spool_record record;
@@ -108,14 +107,15 @@ static tw_status about_number(tw_checker *checker, uint64_t page, const tw_node 
   return TW_OK;
 }
 
-static tw_status check_transaction(tw_checker *checker, uint64_t page, const tw_node *node) {
+static tw_status check_transaction(tw_checker *checker, uint64_t page,
+                                   const tw_page_item *node) {
   uint64_t number = 0;
   tw_status status = about_number(checker, page, node, 8, &number);
   if (status || number == checker->meta.txnid) return status;
   return damaged(checker, page, "it is of another transaction than the meta page");
 }
 
-static tw_status check_version(tw_checker *checker, uint64_t page, const tw_node *node) {
+static tw_status check_version(tw_checker *checker, uint64_t page, const tw_page_item *node) {
   uint64_t number = 0;
   tw_status status = about_number(checker, page, node, 4, &number);
   if (status || number <= TW_SPOOL_VERSION) return status;
@@ -126,7 +126,7 @@ static tw_status check_version(tw_checker *checker, uint64_t page, const tw_node
 }
 
 /* A key that stands with its value is read with it; otherwise the header alone. */
-static tw_status check_mark(tw_checker *checker, uint64_t page, const tw_node *node) {
+static tw_status check_mark(tw_checker *checker, uint64_t page, const tw_page_item *node) {
   unsigned char header[TW_RECORD_HEADER], *stored = header;
   tw_spool_table table;
   tw_spool_record record;
@@ -149,7 +149,7 @@ static tw_status check_mark(tw_checker *checker, uint64_t page, const tw_node *n
 }
 
 /* The first two records are those about the spool. */
-static tw_status check_record(tw_checker *checker, uint64_t page, const tw_node *node) {
+static tw_status check_record(tw_checker *checker, uint64_t page, const tw_page_item *node) {
   uint64_t turn = checker->records;
   if (turn > 1) return check_mark(checker, page, node);
   if (turn == 0 && is_about(node, "transaction")) return check_transaction(checker, page, node);
@@ -167,7 +167,7 @@ static tw_status free_page(tw_checker *checker, uint64_t at, uint64_t page) {
   return TW_OK;
 }
 
-static tw_status check_free_list(tw_checker *checker, uint64_t at, const tw_node *node) {
+static tw_status check_free_list(tw_checker *checker, uint64_t at, const tw_page_item *node) {
   unsigned char bytes[512 * 8];
   uint64_t count, before = UINT64_MAX;
   tw_status status = TW_OK;
@@ -194,7 +194,7 @@ static tw_status check_free_list(tw_checker *checker, uint64_t at, const tw_node
 
 /* ------------------------------------------------------------------- trees */
 
-static tw_status check_run(tw_checker *checker, const tw_node *node) {
+static tw_status check_run(tw_checker *checker, const tw_page_item *node) {
   unsigned char header[TW_PAGE_HEADER];
   uint64_t count;
   tw_status status =
@@ -208,7 +208,7 @@ static tw_status check_run(tw_checker *checker, const tw_node *node) {
 
 /* Has the system read the pages that come next all at once. */
 static void announce(const tw_checker *checker, const unsigned char *bytes, tw_page_kind kind) {
-  tw_node node;
+  tw_page_item node;
   for (unsigned i = 0; i < tw_page_nodes(bytes); i++) {
     tw_page_node(bytes, i, kind, &node);
     if (!node.value && node.page < checker->pages.count)
@@ -222,7 +222,7 @@ static tw_status check_leaf(tw_checker *checker, uint64_t page, const unsigned c
   checker->seen.leaves++;
   announce(checker, bytes, TW_PAGE_LEAF);
   for (unsigned i = 0; !status && i < tw_page_nodes(bytes); i++) {
-    tw_node node;
+    tw_page_item node;
     tw_page_node(bytes, i, TW_PAGE_LEAF, &node);
     status = pass_key(checker, page, &node, false);
     if (!status && !node.value) status = check_run(checker, &node);
@@ -244,7 +244,7 @@ static tw_status check_branch(tw_checker *checker, uint64_t page, const unsigned
     return damaged(checker, page, "a branch has one child");
   if (level + 2 == checker->seen.depth) announce(checker, bytes, TW_PAGE_BRANCH);
   for (unsigned i = 0; !status && i < tw_page_nodes(bytes); i++) {
-    tw_node node;
+    tw_page_item node;
     tw_page_node(bytes, i, TW_PAGE_BRANCH, &node);
     if (i) status = pass_key(checker, page, &node, true);
     if (!status) status = check_page(checker, node.page, level + 1);
@@ -285,12 +285,10 @@ static tw_status check_tree(tw_checker *checker, const tw_tree *tree, bool of_fr
 
 /* -------------------------------------------------------------------- whole */
 
-/* The transaction that a tree says it is of: its first record.
-   @return false when that cannot be read */
-static bool transaction_of(const tw_pages *pages, const tw_tree *tree, uint64_t *out) {
+bool tw_check_transaction(const tw_pages *pages, const tw_tree *tree, uint64_t *out) {
   unsigned char bytes[TW_PAGE_MAX];
   uint64_t page = tree->root;
-  tw_node node;
+  tw_page_item node;
   tw_checker quiet = {.pages = *pages};
   if (page == TW_NO_PAGE || !tree->depth) return false;
   for (unsigned level = 0; level < tree->depth; level++) {
@@ -310,7 +308,7 @@ static tw_status check_other(tw_checker *checker, const tw_meta *other) {
   if (other->txnid + 1 != newest)
     return damaged(checker, other->txnid & 1, "its number does not fit the other one's");
   if (!other->txnid && other->main.root == TW_NO_PAGE) return TW_OK;
-  bool is_read = transaction_of(&checker->pages, &other->main, &number);
+  bool is_read = tw_check_transaction(&checker->pages, &other->main, &number);
   if (is_read && number == other->txnid) return TW_OK;
   if (is_read && checker->failed && number == checker->failed && number == newest + 1)
     return TW_OK;

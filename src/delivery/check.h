@@ -8,6 +8,7 @@
 #define TW_DELIVERY_CHECK_H
 
 #include "base/status.h"
+#include "delivery/spool_pages.h"
 
 typedef struct tw_check_result {
   uint64_t txnid;
@@ -28,5 +29,9 @@ typedef struct tw_check_result {
 ///         TW_EINVAL: a newer version of the format; TW_ENOENT: no such snapshot; TW_ENOMEM
 tw_status tw_check_file(int fd, const char *folder, uint64_t txnid, uint64_t failed,
                         tw_check_result *out, tw_error *error);
+
+/// The transaction that a tree says it is of, in its first record.
+/// @return false when that cannot be read
+bool tw_check_transaction(const tw_pages *pages, const tw_tree *tree, uint64_t *out);
 
 #endif

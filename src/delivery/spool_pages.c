@@ -128,7 +128,8 @@ tw_status tw_pages_open(int fd, const char *folder, tw_pages *out, tw_meta metas
   }
   if (!is_whole[0]) size = 0;
   is_whole[1] = find_second(out, metas + 1, size);
-  if (!is_whole[1] && size) out->page_size = size;
+  /* LMDB takes the system's. */
+  if (!is_whole[1]) out->page_size = size ? size : (uint32_t)sysconf(_SC_PAGESIZE);
   if (!is_whole[1] && !status)
     status = tw_pages_damaged(out, 1, "it is no meta page that fits the first", error);
   if (fstat(fd, &file) == 0) out->count = (uint64_t)file.st_size / out->page_size;
@@ -146,9 +147,10 @@ static size_t offset_of(const unsigned char *bytes, unsigned index) {
   return (size_t)number_at(bytes + TW_PAGE_HEADER + (size_t)2 * index, 2);
 }
 
-void tw_page_node(const unsigned char *bytes, unsigned index, tw_page_kind kind, tw_node *out) {
+void tw_page_node(const unsigned char *bytes, unsigned index, tw_page_kind kind,
+                  tw_page_item *out) {
   const unsigned char *node = bytes + offset_of(bytes, index);
-  *out = (tw_node){.key = node + NODE_HEADER, .key_len = (size_t)number_at(node + 6, 2)};
+  *out = (tw_page_item){.key = node + NODE_HEADER, .key_len = (size_t)number_at(node + 6, 2)};
   if (kind == TW_PAGE_BRANCH) {
     out->page = number_at(node, 6);
     return;
@@ -209,7 +211,7 @@ uint64_t tw_overflow_pages(const tw_pages *pages, size_t size) {
 }
 
 /* A run may be longer than its value: one that was replaced by a shorter one. */
-const char *tw_overflow_wrong(const tw_pages *pages, const tw_node *node,
+const char *tw_overflow_wrong(const tw_pages *pages, const tw_page_item *node,
                               const unsigned char header[TW_PAGE_HEADER], uint64_t *count) {
   *count = number_at(header + 12, 4);
   if (number_at(header, 8) != node->page) return "it has another page's number";
@@ -220,8 +222,8 @@ const char *tw_overflow_wrong(const tw_pages *pages, const tw_node *node,
   return NULL;
 }
 
-tw_status tw_pages_value(const tw_pages *pages, const tw_node *node, size_t offset, void *out,
-                         size_t len, tw_error *error) {
+tw_status tw_pages_value(const tw_pages *pages, const tw_page_item *node, size_t offset,
+                         void *out, size_t len, tw_error *error) {
   if (offset > node->size || len > node->size - offset)
     return tw_pages_damaged(pages, node->page, "a value is too short", error);
   if (!node->value)

@@ -52,13 +52,13 @@ typedef struct tw_meta {
 } tw_meta;
 
 /// A node of a leaf or a branch; borrowed from the page.
-typedef struct tw_node {
+typedef struct tw_page_item {
   const unsigned char *key;
   size_t key_len;
   size_t size;                ///< of the value
   const unsigned char *value; ///< NULL: it is in an overflow run
   uint64_t page;              ///< of that run, or the child of a branch
-} tw_node;
+} tw_page_item;
 
 /// Reads both meta pages as far as they are some.
 /// @param[out] metas  each by its place
@@ -78,16 +78,17 @@ const char *tw_page_wrong(const unsigned char *bytes, uint32_t page_size, uint64
                           tw_page_kind kind);
 unsigned tw_page_nodes(const unsigned char *bytes);
 /// @param index  below tw_page_nodes
-void tw_page_node(const unsigned char *bytes, unsigned index, tw_page_kind kind, tw_node *out);
+void tw_page_node(const unsigned char *bytes, unsigned index, tw_page_kind kind,
+                  tw_page_item *out);
 
 /// The pages that a value of this size takes, at least.
 uint64_t tw_overflow_pages(const tw_pages *pages, size_t size);
 /// How many pages an overflow run has. @return NULL, or what is wrong
-const char *tw_overflow_wrong(const tw_pages *pages, const tw_node *node,
+const char *tw_overflow_wrong(const tw_pages *pages, const tw_page_item *node,
                               const unsigned char header[TW_PAGE_HEADER], uint64_t *count);
 /// Reads a part of a node's value, wherever it is.
-tw_status tw_pages_value(const tw_pages *pages, const tw_node *node, size_t offset, void *out,
-                         size_t len, tw_error *error);
+tw_status tw_pages_value(const tw_pages *pages, const tw_page_item *node, size_t offset,
+                         void *out, size_t len, tw_error *error);
 
 /// TW_EIO for damage: `folder/data.mdb: page 7: what: run tidewire spool repair folder`.
 tw_status tw_pages_damaged(const tw_pages *pages, uint64_t page, const char *what,
