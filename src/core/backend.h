@@ -31,7 +31,9 @@ tw_status tw_backend_flush_within(tw_backend *backend, int timeout_ms, uint64_t 
 /// When a `send` fails, those before it are flushed: if that succeeds they are delivered. A
 /// flush that fails delivers none for certain. So one event may come twice, but none is lost.
 /// What is delivered counts as sent, what is refused as failed; what is tried again, as
-/// neither.
+/// neither. A flush tells of trouble that has cost no event, such as a rotation that failed.
+/// An answer that cannot be is read so that no event is lost: a count beyond the batch is 0,
+/// and with a count of the whole batch it is TW_OK.
 /// @param[out] done  `count` is right in any case
 /// @return as `deliver` of tw_backend_ops; TW_ECLOSED when it is not open
 tw_status tw_backend_deliver(tw_backend *backend, tw_batch *batch, tw_delivered *done,

@@ -40,7 +40,7 @@ static bool place_id(tw_chunk_builder *builder, size_t start, const char *text, 
     return true;
   }
   entry->id_at = (uint32_t)builder->ids.len;
-  return tw_buffer_append(&builder->ids, id, id_len);
+  return !id_len || tw_buffer_append(&builder->ids, id, id_len);
 }
 
 /* Adds the entry of the line that stands at the end of the texts from `start` on. On failure

@@ -68,7 +68,7 @@ growth() {
 }
 
 parts() {
-  for part in reader event view processor backend; do
+  for part in reader event view processor chunk backend; do
     [ ! -x "$build/tests/bench/bench_${part}_bench" ] || {
       echo "# $part"
       "$build/tests/bench/bench_${part}_bench"

@@ -163,6 +163,17 @@ static void a_builder_is_filled_again_without_new_memory(void **state) {
   tw_chunk_builder_fini(&builder);
 }
 
+static void an_event_may_have_no_id(void **state) {
+  (void)state;
+  tw_chunk_builder builder = {0};
+  add_text(&builder, "{}", "", 0);
+  tw_chunk *chunk = finish(&builder, 0), *copy = read_again(chunk);
+  assert_item(copy, 0, "{}", "", 0);
+  tw_chunk_unref(copy);
+  tw_chunk_unref(chunk);
+  tw_chunk_builder_fini(&builder);
+}
+
 static void a_long_id_is_refused_and_the_builder_goes_on(void **state) {
   (void)state;
   char id[TW_ID_MAX + 1];
@@ -469,6 +480,7 @@ int main(void) {
       TEST(the_form_on_disk_is_this_one),
       TEST(a_builder_that_is_empty_makes_no_chunk),
       TEST(a_builder_is_filled_again_without_new_memory),
+      TEST(an_event_may_have_no_id),
       TEST(a_long_id_is_refused_and_the_builder_goes_on),
       TEST(an_event_is_stored_with_its_text_id_and_priority),
       TEST(an_event_of_several_lines_is_stored_on_one_of_the_same_length),
