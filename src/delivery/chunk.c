@@ -5,8 +5,8 @@
  * its text: neither that nor its id is looked at but for a newline, and an id that stands in
  * the text as it is read (without escapes) is pointed at.
  *
- * Whoever finishes a chunk does not know its number yet; so the checksum, which covers that, is
- * made by tw_chunk_number. */
+ * Whoever finishes a chunk does not know its number yet, and one that stays in memory is never
+ * stored: so the checksum is made when somebody asks for the stored form (chunk_read.c). */
 #include "delivery/chunk.h"
 
 #include "delivery/chunk_form.h"
@@ -112,6 +112,7 @@ tw_chunk *tw_chunk_alloc(const tw_chunk_shape *shape) {
   tw_chunk *chunk = tw_malloc(sizeof *chunk + size);
   if (!chunk) return NULL;
   atomic_init(&chunk->refs, 1);
+  atomic_init(&chunk->sum, TW_CHUNK_UNSUMMED);
   chunk->shape = *shape;
   chunk->size = size;
   write_header(chunk->data, shape);

@@ -55,9 +55,9 @@ tw_status tw_chunk_finish(tw_chunk_builder *builder, uint64_t generation, int64_
 tw_chunk *tw_chunk_ref(tw_chunk *chunk);
 void tw_chunk_unref(tw_chunk *chunk); ///< NULL is allowed
 
-/// Numbers its events, before anybody else has it. The checksum is made now.
+/// Numbers its events, before anybody else has it.
 void tw_chunk_number(tw_chunk *chunk, uint64_t first);
-/// Its stored form, borrowed. After tw_chunk_number.
+/// Its stored form, borrowed. After tw_chunk_number. The first call makes the checksum.
 void tw_chunk_bytes(const tw_chunk *chunk, const char **data, size_t *size);
 /// Checks a stored form and takes a copy of it.
 /// @return TW_OK; TW_EIO when it is damaged, the message says where; TW_ENOMEM

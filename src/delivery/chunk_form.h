@@ -59,8 +59,12 @@ typedef struct tw_chunk_shape {
   uint32_t item_size;
 } tw_chunk_shape;
 
+/// Whether the checksum is in the stored form.
+typedef enum tw_chunk_sum { TW_CHUNK_UNSUMMED, TW_CHUNK_SUMMING, TW_CHUNK_SUMMED } tw_chunk_sum;
+
 struct tw_chunk {
   atomic_size_t refs;
+  atomic_int sum;       ///< a tw_chunk_sum
   tw_chunk_shape shape; ///< as in the header
   size_t size;          ///< of `data`
   char data[];          ///< the stored form

@@ -3,6 +3,7 @@
  * A stored form is checked once and wholly when it is read: the checksum, and besides each
  * number that something is found by, as a checksum is no proof against who makes one. So what
  * reads a chunk later need not look. */
+#include <sched.h>
 #include <xxhash.h>
 
 #include "delivery/chunk_form.h"
@@ -30,10 +31,22 @@ bool tw_chunk_is_intact(const char *data, size_t size) {
 void tw_chunk_number(tw_chunk *chunk, uint64_t first) {
   chunk->shape.first = first;
   tw_chunk_put64(chunk->data + TW_CHUNK_AT_FIRST, first);
-  tw_chunk_put64(chunk->data, checksum(chunk->data, chunk->size));
+  atomic_store_explicit(&chunk->sum, TW_CHUNK_UNSUMMED, memory_order_relaxed);
 }
 
+/* One thread makes it; others that come meanwhile wait for the microseconds that it takes. */
+static void make_sum(tw_chunk *chunk) {
+  int expected = TW_CHUNK_UNSUMMED;
+  if (atomic_compare_exchange_strong(&chunk->sum, &expected, TW_CHUNK_SUMMING)) {
+    tw_chunk_put64(chunk->data, checksum(chunk->data, chunk->size));
+    atomic_store(&chunk->sum, TW_CHUNK_SUMMED);
+  }
+  while (atomic_load(&chunk->sum) != TW_CHUNK_SUMMED) sched_yield();
+}
+
+/* That it is not there yet is nothing that a reader of the events could see. */
 void tw_chunk_bytes(const tw_chunk *chunk, const char **data, size_t *size) {
+  if (atomic_load(&chunk->sum) != TW_CHUNK_SUMMED) make_sum((tw_chunk *)chunk);
   *data = chunk->data;
   *size = chunk->size;
 }
@@ -107,6 +120,7 @@ tw_status tw_chunk_read(const char *data, size_t size, tw_chunk **out, tw_error 
   tw_chunk *chunk = tw_chunk_alloc(&shape);
   if (!chunk) return tw_no_memory(error);
   memcpy(chunk->data, data, size);
+  atomic_init(&chunk->sum, TW_CHUNK_SUMMED);
   uint32_t sound = check_items(chunk);
   if (sound == shape.count) {
     *out = chunk;

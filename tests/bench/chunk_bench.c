@@ -76,7 +76,12 @@ static void gather_and_finish(void) { tw_chunk_unref(finish()); }
 
 static tw_chunk *made;
 
-static void number(void) { tw_chunk_number(made, 7); }
+static void number(void) {
+  const char *data;
+  size_t size;
+  tw_chunk_number(made, 7);
+  tw_chunk_bytes(made, &data, &size);
+}
 
 static void read_again(void) {
   const char *data;

@@ -163,7 +163,10 @@ static void read_forged(const uint8_t *data, size_t size) {
   tw_chunk *forged = malloc(sizeof *forged + size);
   memcpy(forged->data, data, size);
   forged->size = size;
+  atomic_init(&forged->sum, TW_CHUNK_UNSUMMED);
   tw_chunk_number(forged, tw_chunk_get64(forged->data + TW_CHUNK_AT_FIRST));
+  const char *bytes;
+  tw_chunk_bytes(forged, &bytes, &size);
   char *exact = malloc(size); /* so that a read behind it is found out */
   memcpy(exact, forged->data, size);
   free(forged);

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <pthread.h>
+
 #include <cmocka.h>
 
 #include "support/oom.h"
@@ -346,7 +348,8 @@ static tw_status read_forged(const tw_chunk *chunk, size_t at, char byte) {
   uint64_t first = tw_chunk_first(chunk);
   forged->data[at] = byte;
   tw_chunk_number(forged, first);
-  tw_status status = tw_chunk_read(forged->data, size, &copy, NULL);
+  tw_chunk_bytes(forged, &data, &size);
+  tw_status status = tw_chunk_read(data, size, &copy, NULL);
   tw_chunk_unref(copy);
   tw_chunk_unref(forged);
   return status;
@@ -426,6 +429,30 @@ static void what_can_still_be_read_is_salvaged(void **state) {
   tw_chunk_builder_fini(&builder);
 }
 
+/* --------------------------------------------------------------------- threads */
+
+static void *look_at(void *self) {
+  const tw_chunk *chunk = self;
+  const char *data;
+  size_t size;
+  assert_mixed(chunk, 150, 150);
+  tw_chunk_bytes(chunk, &data, &size);
+  assert_true(tw_chunk_is_intact(data, size));
+  tw_chunk_unref(tw_chunk_ref(self));
+  return NULL;
+}
+
+static void several_threads_may_ask_for_the_stored_form_at_once(void **state) {
+  (void)state;
+  for (int round = 0; round < 20; round++) {
+    pthread_t threads[4];
+    tw_chunk *chunk = mixed_chunk(200, 7);
+    for (int i = 0; i < 4; i++) pthread_create(&threads[i], NULL, look_at, chunk);
+    for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
+    tw_chunk_unref(chunk);
+  }
+}
+
 /* ---------------------------------------------------------------------- memory */
 
 static tw_status build_and_read(void *self) {
@@ -490,6 +517,7 @@ int main(void) {
       TEST(any_flipped_bit_and_any_cut_is_found_out),
       TEST(a_number_that_leads_out_of_the_chunk_is_found_out_under_any_checksum),
       TEST(what_can_still_be_read_is_salvaged),
+      TEST(several_threads_may_ask_for_the_stored_form_at_once),
       TEST(without_memory_the_builder_is_as_it_was),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
