@@ -7,6 +7,7 @@ typedef enum tw_exit {
   TW_EXIT_DONE = 0,
   TW_EXIT_REJECTED = 65,    ///< input was rejected, under --strict
   TW_EXIT_INPUT = 66,       ///< an input cannot be read
+  TW_EXIT_WAITING = 75,     ///< events wait in the spool, or lines that were read: run again
   TW_EXIT_OUTPUT = 74,      ///< a backend, the rejects or the dead letters failed
   TW_EXIT_UNAVAILABLE = 69, ///< no daemon is there, or it is ending
   TW_EXIT_TIMEOUT = 75,     ///< the daemon did not answer in time

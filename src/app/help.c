@@ -13,6 +13,7 @@ static const char general[] =
     "       tidewire check [OPTION...] SCRIPT...\n"
     "       tidewire reload [OPTION...] SOCKET\n"
     "       tidewire status [OPTION...] SOCKET\n"
+    "       tidewire dead list|show|replay|export|drop [OPTION...] DIR [NUMBER...]\n"
     "\n"
     "Routes events, one JSON object a line, through a Lua router script.\n"
     "\n"
@@ -20,6 +21,7 @@ static const char general[] =
     "  check  load scripts and run their tests, open nothing, show their routers\n"
     "  reload tell a running daemon to load its script anew\n"
     "  status show what a running daemon does\n"
+    "  dead   look at what could not be processed or delivered, and send it again\n"
     "\n"
     "  -h, --help     this help; tidewire COMMAND --help tells more\n"
     "      --version  the version\n";
@@ -37,7 +39,13 @@ static const char run[] =
     "      --partition-by PATH   events with the same value there keep their order\n"
     "      --watch           load the script anew when one of its files changes\n"
     "      --control PATH    listen on a socket for tidewire reload and status\n"
-    "      --drain TIME      after a signal, time for what was read (none: no limit)\n"
+    "      --drain TIME      at the end, time for what was read (none: no limit)\n"
+    "      --follow          wait for more at the end of FILEs, also when they rotate\n"
+    "      --spool DIR       keep events there until they are delivered, and how far\n"
+    "                        FILEs were read: the next run goes on there\n"
+    "      --durability HOW  commit: survives the machine; os: the process; memory\n"
+    "      --spool-size SIZE most that the spool takes (8GiB)\n"
+    "      --spool-free SIZE what it leaves free of the disk\n"
     "      --max-event SIZE  longest line, such as 64KiB, up to 32MiB (1MiB)\n"
     "      --max-depth N     deepest nesting, up to 1024 (128)\n"
     "      --grant NAMES     let the script use io, os, debug, package, bytecode, lpeg\n"
@@ -50,7 +58,8 @@ static const char run[] =
     "  -h, --help            this help\n"
     "\n"
     "Exit status: 0 done; 64 wrong usage; 65 rejected lines under --strict;\n"
-    "66 unreadable input; 69 no control socket; 74 output failed; 78 bad script.\n";
+    "66 unreadable input; 69 no control socket; 74 output failed; 75 events wait in\n"
+    "the spool, run again; 78 bad script.\n";
 
 static const char check[] =
     "Usage: tidewire check [OPTION...] SCRIPT...\n"
@@ -98,6 +107,34 @@ static const char status[] =
     "Exit status: 0 it lives; 64 wrong usage; 69 no daemon is there;\n"
     "75 no answer in time.\n";
 
+static const char dead[] =
+    "Usage: tidewire dead list [OPTION...] DIR [NUMBER...]      one line each\n"
+    "       tidewire dead show [OPTION...] DIR [NUMBER...]      all there is\n"
+    "       tidewire dead replay [OPTION...] DIR [NUMBER...]    sends them again\n"
+    "       tidewire dead export [OPTION...] DIR [NUMBER...]    as NDJSON\n"
+    "       tidewire dead drop [OPTION...] DIR [NUMBER...]      removes them\n"
+    "\n"
+    "Dead letters are what could not be processed or delivered, in the spool DIR, also\n"
+    "while a run has it open. NUMBERs are those of the list, such as 7 or 7-9; without\n"
+    "any, and without options, all letters are meant.\n"
+    "\n"
+    "      --backend PATH    of this backend\n"
+    "      --where WORD      backend, processor, route, or source: lines that are no event\n"
+    "      --since TIME      such as 2026-11-27T05:00:00Z, 2026-11-27, or 2h: ago\n"
+    "      --until TIME      before that\n"
+    "      --error TEXT      whose error has this text\n"
+    "      --name EVENT      whose event has this name\n"
+    "      --id ID           whose event has this id\n"
+    "      --limit N         so many at most\n"
+    "      --to-backend[=PATH]   replay: not through the script, but to their backend,\n"
+    "                        or to this one\n"
+    "      --events          export: the events alone\n"
+    "      --yes             drop: do not ask\n"
+    "  -q, --quiet           say only what is wrong\n"
+    "  -h, --help            this help\n"
+    "\n"
+    "Exit status: 0 done; 64 wrong usage; 66 no such spool or letter; 74 output failed.\n";
+
 void tw_help_write(FILE *to) { fputs(general, to); }
 
 int tw_help_print(const char *command) {
@@ -106,5 +143,6 @@ int tw_help_print(const char *command) {
   if (command && strcmp(command, "check") == 0) text = check;
   if (command && strcmp(command, "reload") == 0) text = reload;
   if (command && strcmp(command, "status") == 0) text = status;
+  if (command && strcmp(command, "dead") == 0) text = dead;
   return fputs(text, stdout) < 0 || fflush(stdout) != 0 ? TW_EXIT_OUTPUT : TW_EXIT_DONE;
 }

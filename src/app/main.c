@@ -7,6 +7,7 @@
 
 #include "app/check.h"
 #include "app/daemon.h"
+#include "app/dead.h"
 #include "app/exit.h"
 #include "app/help.h"
 #include "app/run.h"
@@ -25,8 +26,8 @@ static int print_version(void) {
 }
 
 static int unknown(tw_term *term, const char *word) {
-  static const char *const known[] = {"run",  "check",  "reload",   "status",
-                                      "help", "--help", "--version"};
+  static const char *const known[] = {"run",  "check", "reload", "status",
+                                      "dead", "help",  "--help", "--version"};
   const char *near = tw_suggest(word, known, sizeof known / sizeof *known);
   if (near) tw_term_complain(term, "unknown command \"%s\"; did you mean \"%s\"?", word, near);
   else tw_term_complain(term, "unknown command \"%s\"; see tidewire --help", word);
@@ -42,6 +43,7 @@ int main(int argc, char **argv) {
   const char *command = argc > 1 ? argv[1] : "";
   if (strcmp(command, "run") == 0) return tw_command_run(argc - 1, argv + 1, &term);
   if (strcmp(command, "check") == 0) return tw_command_check(argc - 1, argv + 1, &term);
+  if (strcmp(command, "dead") == 0) return tw_command_dead(argc - 1, argv + 1, &term);
   if (strcmp(command, "reload") == 0) return tw_command_reload(argc - 1, argv + 1, &term);
   if (strcmp(command, "status") == 0) return tw_command_status(argc - 1, argv + 1, &term);
   if (strcmp(command, "--version") == 0 || strcmp(command, "-V") == 0) return print_version();

@@ -33,6 +33,18 @@ static void grants(tw_builder *json, const tw_options *options) {
   tw_buffer_fini(&names);
 }
 
+/// Members that are absent are the script's or the default.
+static void spool(tw_builder *json, const tw_options *options) {
+  text(json, "durability", options->durability);
+  if (!options->spool && !options->spool_size && !options->spool_free) return;
+  tw_builder_key(json, "spool");
+  tw_builder_begin_object(json);
+  text(json, "path", options->spool);
+  limit(json, "max_bytes", options->spool_size);
+  limit(json, "min_free", options->spool_free);
+  tw_builder_end_object(json);
+}
+
 bool tw_settings_write(const tw_options *options, tw_builder *json) {
   const tw_script_options *script = &options->script;
   tw_builder_begin_object(json);
@@ -44,6 +56,7 @@ bool tw_settings_write(const tw_options *options, tw_builder *json) {
     tw_builder_key(json, "watch");
     tw_builder_bool(json, true);
   }
+  spool(json, options);
   grants(json, options);
   text(json, "package_path", script->package_path);
   limit(json, "memory_limit", script->memory);
