@@ -33,7 +33,7 @@ void tw_rejects_add(tw_sink *sink, const char *source, const tw_line *line,
       tw_builder_integer(record, (int64_t)line->full);
     }
     tw_builder_bytes(record, "raw", line->text,
-                  cut ? whole_characters(line->text, line->len) : line->len);
+                     cut ? whole_characters(line->text, line->len) : line->len);
   }
   tw_sink_end(sink);
 }
