@@ -258,6 +258,11 @@ static const tw_backend *hindmost(const tw_backend *backend) {
   return backend;
 }
 
+tw_backend *tw_backend_hindmost(tw_backend *backend) {
+  while (backend->behind) backend = backend->behind;
+  return backend;
+}
+
 void tw_backend_get_stats(const tw_backend *backend, tw_backend_stats *out) {
   backend = hindmost(backend);
   const tw_backend_kind *kind = backend->kind;

@@ -51,4 +51,7 @@ tw_status tw_backend_new_front(const tw_backend_ops *ops, void *self, tw_backend
 bool tw_backend_is_scripted(const tw_backend *backend);
 bool tw_backend_is_serial(const tw_backend *backend); ///< made with TW_SERIAL
 
+/// @return the backend that a front stands before, through all fronts; of another one itself
+tw_backend *tw_backend_hindmost(tw_backend *backend);
+
 #endif

@@ -65,3 +65,12 @@ bool tw_dead_letter_write(const tw_dead_letter *letter, tw_buffer *out) {
   tw_builder_free(builder);
   return is_written;
 }
+
+tw_dead_letter tw_dead_line(const tw_line *line, const tw_origin *origin, const tw_error *why) {
+  return (tw_dead_letter){.time_us = tw_clock_utc_us(),
+                          .where = "source",
+                          .error = why,
+                          .origin = origin,
+                          .text = line->text,
+                          .text_len = line->len};
+}

@@ -21,7 +21,7 @@
 #define TW_DELIVERY_DEAD_H
 
 #include "base/buffer.h"
-#include "tidewire.h"
+#include "core/block.h"
 
 typedef struct tw_dead_letter {
   int64_t time_us; ///< since 1970
@@ -37,6 +37,8 @@ typedef struct tw_dead_letter {
   size_t text_len;
 } tw_dead_letter;
 
+/// That of a line which is no event. All is borrowed.
+tw_dead_letter tw_dead_line(const tw_line *line, const tw_origin *origin, const tw_error *why);
 /// Appends it as JSON, without a newline. @return false without memory
 bool tw_dead_letter_write(const tw_dead_letter *letter, tw_buffer *out);
 

@@ -113,6 +113,10 @@ typedef struct tw_spool_record {
 /// damaged
 tw_status tw_spool_seek(tw_spool_txn *txn, tw_spool_table table, const void *from,
                         size_t from_len, tw_spool_record *out, tw_error *error);
+/// The last record whose key is `from` or before it; for keys below 471 bytes.
+/// @return as tw_spool_seek
+tw_status tw_spool_seek_back(tw_spool_txn *txn, tw_spool_table table, const void *from,
+                             size_t from_len, tw_spool_record *out, tw_error *error);
 /// The last record whose key begins with `prefix`. @return as tw_spool_seek
 tw_status tw_spool_last(tw_spool_txn *txn, tw_spool_table table, const void *prefix,
                         size_t prefix_len, tw_spool_record *out, tw_error *error);

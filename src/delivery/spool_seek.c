@@ -158,3 +158,23 @@ tw_status tw_spool_last(tw_spool_txn *txn, tw_spool_table table, const void *pre
     code = MDB_NOTFOUND;
   return found(txn, code, table, &place, out, error);
 }
+
+tw_status tw_spool_seek_back(tw_spool_txn *txn, tw_spool_table table, const void *from,
+                             size_t from_len, tw_spool_record *out, tw_error *error) {
+  tw_record_key made;
+  tw_place place;
+  *out = (tw_spool_record){0};
+  if (from_len >= TW_RECORD_KEY_HEAD - 1)
+    return tw_fail(error, TW_EINVAL, "keys of %zu bytes do not lie in their own order",
+                   from_len);
+  tw_status status = tw_spool_check_key(txn, from_len, error);
+  if (!status) status = open_cursor(txn, error);
+  if (status) return status;
+  tw_record_key_make(&made, table, from, from_len);
+  int code = set_range(txn, made.bytes, made.len, &place);
+  bool is_it =
+      !code && place.at.mv_size == made.len && begins_with(&place.at, made.bytes, made.len);
+  if (code == MDB_NOTFOUND) code = move(txn, &place, MDB_LAST);
+  else if (!code && !is_it) code = move(txn, &place, MDB_PREV);
+  return found(txn, code, table, &place, out, error);
+}

@@ -2,6 +2,9 @@
    stores of those that send lie in lanes, one in each, and are taken without a lock. */
 #include "engine/cell.h"
 
+#include "base/status.h"
+#include "engine/commit.h"
+
 /* What grew beyond this for one big event does not stay so big. */
 enum { KEEP_NODES = 1 << 16, KEEP_BYTES = 64 << 10 };
 
@@ -54,12 +57,27 @@ static tw_cell *get(tw_cells *cells) {
   return cell ? cell : tw_calloc(1, sizeof *cell);
 }
 
+/* One that still wants to know was not processed. */
+static void end_ack(tw_cell *cell) {
+  tw_error error;
+  if (!cell->ack) return;
+  tw_fail(&error, TW_ELIMIT,
+          "the event was dropped: a queue was full, or the engine was closed before its turn");
+  tw_ack_end(cell->ack, TW_ELIMIT, &error);
+  cell->ack = NULL;
+}
+
 static void clear(tw_cell *cell) {
+  end_ack(cell);
   tw_block_unref(cell->block, 1);
   cell->block = NULL;
   cell->holds_lines = false;
   if (cell->source.over) cell->source.over(cell->source.self);
   cell->source = (tw_block_source){0};
+  if (cell->epoch) tw_epoch_leave(cell->epoch);
+  cell->epoch = NULL;
+  cell->is_bound = false;
+  cell->priority = TW_PRIORITY_NORMAL;
   cell->id.len = 0;
   cell->text.len = 0;
   if (cell->text.cap > KEEP_BYTES) tw_buffer_fini(&cell->text);
@@ -120,6 +138,8 @@ tw_status tw_cells_copy(tw_cells *cells, const tw_event *event, tw_cell **out,
   tw_status status =
       copy_text(cell, event) ? tw_event_fix_id(event, error) : tw_no_memory(error);
   if (status == TW_OK) copy_id(&cell->id, event->id);
+  cell->priority = (int8_t)tw_event_priority(event);
+  cell->ack = status == TW_OK ? tw_ack_ref(tw_ack_current()) : NULL;
   return finish(cells, cell, status, out);
 }
 
@@ -146,6 +166,18 @@ tw_status tw_cells_request(tw_cells *cells, const tw_block_source *source, tw_ce
   return TW_OK;
 }
 
+tw_status tw_cells_marker(tw_cells *cells, tw_epoch *epoch, tw_cell **out, tw_error *error) {
+  tw_cell *cell = get(cells);
+  *out = cell;
+  if (!cell) {
+    tw_epoch_leave(epoch);
+    return tw_no_memory(error);
+  }
+  cell->epoch = epoch;
+  cell->holds_lines = true;
+  return TW_OK;
+}
+
 /* A copy also here: readers touch a few bytes behind the line, where the source is at work. */
 tw_status tw_cells_line(tw_cells *cells, tw_store *store, tw_block *block, const tw_line *line,
                         tw_event *event, tw_cell **out, tw_error *error) {
@@ -160,5 +192,6 @@ tw_status tw_cells_line(tw_cells *cells, tw_store *store, tw_block *block, const
 tw_status tw_cell_open(const tw_cell *cell, tw_store *store, tw_event *out, tw_error *error) {
   tw_status status = tw_store_parse_again(store, cell->text.data, cell->text.len, out, error);
   if (status == TW_OK && cell->id.len) copy_id(out->id, &cell->id);
+  if (status == TW_OK) tw_event_set_priority(out, (tw_priority)cell->priority);
   return status;
 }

@@ -9,8 +9,11 @@
 #include <pthread.h>
 
 #include "base/lane.h"
+#include "core/ack.h"
 #include "core/block.h"
 #include "event/event.h"
+
+typedef struct tw_epoch tw_epoch;
 
 typedef struct tw_cell {
   struct tw_cell *next;
@@ -20,6 +23,10 @@ typedef struct tw_cell {
   tw_block_source source; ///< of the block that is still to be fetched; or zeroed
   tw_origin origin;       ///< of an event from a block
   tw_event_id_cell id;    ///< of an event that was copied; empty: made of the text
+  int8_t priority;        ///< of an event
+  tw_ack *ack;            ///< a reference; NULL: nobody wants to know
+  bool is_bound;          ///< an event of an epoch that ends at a marker behind it
+  tw_epoch *epoch;        ///< a share: the cell marks its end; or NULL
 } tw_cell;
 
 /// A store for whoever sends.
@@ -55,6 +62,8 @@ tw_status tw_cells_lines(tw_cells *cells, tw_block *block, tw_cell **out, tw_err
 /// A cell for blocks that its worker fetches: a request. @param source  copied
 tw_status tw_cells_request(tw_cells *cells, const tw_block_source *source, tw_cell **out,
                            tw_error *error);
+/// A cell that marks the end of an epoch. @param epoch  a share is kept, also on failure
+tw_status tw_cells_marker(tw_cells *cells, tw_epoch *epoch, tw_cell **out, tw_error *error);
 /// The event of a line. @param block  a reference is taken on success
 tw_status tw_cells_line(tw_cells *cells, tw_store *store, tw_block *block, const tw_line *line,
                         tw_event *event, tw_cell **out, tw_error *error);

@@ -62,6 +62,7 @@ static tw_status hand_over(tw_worker *worker, tw_script *next, tw_error *flush_e
   tw_error error = {0};
   tw_worker_tell(worker, tw_script_finish(worker->script, true, &error), &error);
   tw_status flushed = tw_router_flush(tw_script_router(worker->script), flush_error);
+  tw_worker_end_generation(worker);
   tw_status status = tw_script_export_state(worker->script, &state, &error);
   if (status == TW_OK) status = tw_script_import_state(next, state.data, state.len, &error);
   tw_worker_tell(worker, status, &error);

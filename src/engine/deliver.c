@@ -23,6 +23,17 @@ static bool send(tw_worker *worker, tw_event *event, uint64_t *reached, tw_error
   return status == TW_OK || *reached;
 }
 
+/* A line that is no event: whoever reads is told, and the spool keeps it. */
+static void reject(tw_worker *worker, tw_block *block, const tw_line *line,
+                   const tw_error *why) {
+  tw_block_reject(block, line, why);
+  if (!worker->collector.committer->is_durable) return;
+  const tw_origin origin = {block->source, line->number, line->offset};
+  tw_dead_letter letter = tw_dead_line(line, &origin, why);
+  letter.generation = tw_script_get_setup(worker->script)->generation;
+  tw_worker_collect_dead(worker, &letter);
+}
+
 /* An event of a source. */
 static bool send_counted(tw_worker *worker, tw_event *event, tw_tally *tally, tw_error *error) {
   uint64_t reached;
@@ -44,10 +55,9 @@ static void read_line(tw_worker *worker, tw_cell *cell, const tw_line *line, tw_
   if (tw_line_fit(cell->block, line, &error) ||
       tw_store_parse(&worker->store, line->text, line->len, &event, &error)) {
     tally->rejected++;
-    tw_block_reject(cell->block, line, &error);
+    reject(worker, cell->block, line, &error);
   } else {
-    if (!send_counted(worker, &event, tally, &error))
-      tw_block_reject(cell->block, line, &error);
+    if (!send_counted(worker, &event, tally, &error)) reject(worker, cell->block, line, &error);
     tw_event_end(&event);
   }
   tw_store_reset(&worker->store);
@@ -65,6 +75,7 @@ static void read_lines(tw_worker *worker, tw_cell *cell, tw_worker_counts *done)
   }
   worker->origin = NULL;
   tw_block_count(cell->block, &tally);
+  if (worker->collector.committer->journal) tw_worker_collect_block(worker, cell->block);
   done->received += tally.read - tally.rejected;
   done->processed += tally.routed + tally.dropped;
   done->dropped[TW_DROP_CLOSED] += tally.left;
@@ -93,7 +104,7 @@ static bool deliver_line(tw_worker *worker, tw_cell *cell, tw_event *event, tw_e
     const tw_origin *origin = &cell->origin;
     size_t len = cell->text.len;
     tw_line line = {cell->text.data, len, origin->line, origin->offset, len};
-    tw_block_reject(cell->block, &line, error);
+    reject(worker, cell->block, &line, error);
   }
   worker->origin = NULL;
   tw_block_count(cell->block, &tally);
@@ -111,11 +122,16 @@ static bool deliver_sent(tw_worker *worker, tw_event *event, tw_error *error) {
 static void deliver_one(tw_worker *worker, tw_cell *cell, tw_worker_counts *done) {
   tw_event opened, *event = &opened;
   tw_error error;
+  if (cell->is_bound) worker->collector.is_bound = true;
   if (tw_cell_open(cell, &worker->store, event, &error)) event = NULL;
   bool is_processed = cell->block ? deliver_line(worker, cell, event, &error)
                                   : deliver_sent(worker, event, &error);
   if (event) tw_event_end(event);
   tw_store_reset(&worker->store);
+  if (cell->ack && is_processed) {
+    tw_worker_collect_ack(worker, cell->ack);
+    cell->ack = NULL;
+  }
   if (is_processed) done->processed++;
   else done->dropped[TW_DROP_MEMORY]++;
 }

@@ -6,6 +6,7 @@
 
 #include "base/status.h"
 #include "base/wait.h"
+#include "engine/durable.h"
 #include "engine/keeper.h"
 
 /* ------------------------------------------------------------------- forks */
@@ -87,6 +88,7 @@ static tw_status new_engine(const char *path, const char *options, size_t len,
   tw_ledger_init(&engine->ledger);
   tw_cells_init(&engine->cells, &(tw_limits){0});
   tw_dealing_init(&engine->dealing);
+  tw_outlets_init(&engine->outlets);
   *out = engine;
   return keep_texts(engine, path, options, len, error);
 }
@@ -99,13 +101,14 @@ static tw_status start_workers(tw_engine *engine, tw_error *error) {
   tw_status status = TW_OK;
   for (unsigned i = 0; i < engine->worker_count && status == TW_OK; i++)
     status = tw_worker_init(&engine->workers[i], &engine->options, &ops, &engine->cells,
-                            &engine->generation->scripts[i], error);
+                            &engine->committer, i, &engine->generation->scripts[i], error);
   for (unsigned i = 0; i < engine->worker_count && status == TW_OK; i++)
     status = tw_worker_start(&engine->workers[i], error);
   return status;
 }
 
 static void free_engine(tw_engine *engine) {
+  tw_engine_free_durable(engine);
   for (unsigned i = 0; i < engine->worker_count; i++) tw_worker_fini(&engine->workers[i]);
   tw_free(engine->workers);
   tw_keeper_free(engine->keeper);
@@ -128,6 +131,10 @@ static void free_engine(tw_engine *engine) {
 static tw_status close_once(tw_engine *engine, int timeout_ms, uint64_t *remaining,
                             tw_error *error);
 
+static bool wants_keeper(const tw_engine *engine) {
+  return engine->options.watch || engine->options.watchdog_ns || engine->committer.is_durable;
+}
+
 tw_status tw_engine_new(const char *script, const char *options, size_t len,
                         const tw_engine_ops *ops, void *self, tw_engine **out,
                         tw_error *error) {
@@ -141,7 +148,8 @@ tw_status tw_engine_new(const char *script, const char *options, size_t len,
   if (status == TW_OK) status = tw_engine_first(engine, error);
   if (status == TW_OK) engine->ops.free = ops ? ops->free : NULL;
   if (status == TW_OK) status = start_workers(engine, error);
-  if (status == TW_OK && (engine->options.watch || engine->options.watchdog_ns))
+  if (status == TW_OK) tw_engine_tell_orphans(engine);
+  if (status == TW_OK && wants_keeper(engine))
     status = tw_keeper_new(engine, &engine->keeper, error);
   if (status == TW_OK) {
     *out = engine;
@@ -195,11 +203,24 @@ void tw_engine_unref(tw_engine *engine) {
 
 /* ----------------------------------------------------------- flush, close */
 
-/* @return NULL for no limit */
-static const struct timespec *limit_in(int timeout_ms, struct timespec *out) {
+const struct timespec *tw_limit_in(int timeout_ms, struct timespec *out) {
   if (timeout_ms < 0) return NULL;
   *out = tw_deadline((uint64_t)timeout_ms * 1000000);
   return out;
+}
+
+/* What is in memory is safe only when it is delivered. */
+static bool awaits_outboxes(const tw_engine *engine) {
+  const tw_committer *committer = &engine->committer;
+  return committer->journal && (!committer->is_durable || committer->awaits_arrival);
+}
+
+static tw_status await_outboxes(tw_engine *engine, const struct timespec *end,
+                                uint64_t *remaining, tw_error *error) {
+  uint64_t left = tw_outlets_await(&engine->outlets, end, true);
+  *remaining += left;
+  if (!left) return TW_OK;
+  return tw_fail(error, TW_ELIMIT, "the time was over before all was delivered");
 }
 
 tw_status tw_engine_flush(tw_engine *engine, int timeout_ms, uint64_t *remaining,
@@ -212,7 +233,7 @@ tw_status tw_engine_flush(tw_engine *engine, int timeout_ms, uint64_t *remaining
   if (!tw_engine_is_ours(engine)) return tw_engine_fail_forked(error);
   if (tw_worker_is_here())
     return tw_fail(error, TW_EINVAL, "a worker cannot wait for an engine to flush");
-  const struct timespec *end = limit_in(timeout_ms, &at);
+  const struct timespec *end = tw_limit_in(timeout_ms, &at);
   for (unsigned i = 0; i < engine->worker_count; i++)
     numbers[i] = tw_worker_ask_flush(&engine->workers[i]);
   for (unsigned i = 0; i < engine->worker_count; i++) {
@@ -222,6 +243,7 @@ tw_status tw_engine_flush(tw_engine *engine, int timeout_ms, uint64_t *remaining
     if (!first) first = status;
     *remaining += left;
   }
+  if (!first && awaits_outboxes(engine)) first = await_outboxes(engine, end, remaining, error);
   return first;
 }
 
@@ -231,7 +253,7 @@ static tw_status close_now(tw_engine *engine, int timeout_ms, uint64_t *remainin
                            tw_error *error) {
   struct timespec at;
   tw_engine_stay stay;
-  const struct timespec *end = limit_in(timeout_ms, &at);
+  const struct timespec *end = tw_limit_in(timeout_ms, &at);
   atomic_store(&engine->is_ending, true);
   tw_keeper_ask_to_stop(engine->keeper);
   for (unsigned i = 0; i < engine->worker_count; i++)
@@ -239,6 +261,7 @@ static tw_status close_now(tw_engine *engine, int timeout_ms, uint64_t *remainin
   for (unsigned i = 0; i < engine->worker_count; i++)
     *remaining += tw_worker_join(&engine->workers[i], end);
   tw_keeper_stop(engine->keeper);
+  *remaining += tw_engine_close_durable(engine, end);
   pthread_mutex_lock(&engine->reloading);
   tw_engine_enter(engine, &stay);
   tw_generation *last = engine->generation;
@@ -287,8 +310,24 @@ static void add_counts(tw_engine_stats *to, const tw_worker_counts *from) {
   for (unsigned i = 0; i < TW_DROP_CAUSES; i++) to->dropped += from->dropped[i];
 }
 
+typedef struct visiting {
+  tw_engine *engine;
+  tw_branch_visit_fn visit;
+  void *self;
+} visiting;
+
+static void visit_branch(void *self, const tw_branch *branch) {
+  const visiting *to = self;
+  tw_branch now = *branch;
+  tw_outbox_stats stats;
+  if (branch->kind && tw_outlets_stats(&to->engine->outlets, branch->path, &stats))
+    now.outbox = &stats;
+  to->visit(to->self, &now);
+}
+
 void tw_engine_visit(tw_engine *engine, tw_branch_visit_fn visit, void *self) {
-  if (tw_engine_is_ours(engine)) tw_ledger_visit(&engine->ledger, visit, self);
+  visiting to = {engine, visit, self};
+  if (tw_engine_is_ours(engine)) tw_ledger_visit(&engine->ledger, visit_branch, &to);
 }
 
 void tw_engine_get_stats(tw_engine *engine, tw_engine_stats *out) {

@@ -8,8 +8,10 @@
 #include <stdatomic.h>
 
 #include "delivery/position.h"
+#include "engine/commit.h"
 #include "engine/dealing.h"
 #include "engine/generation.h"
+#include "engine/outlet.h"
 #include "engine/worker.h"
 
 typedef struct tw_keeper tw_keeper;
@@ -29,8 +31,12 @@ struct tw_engine {
   tw_host *host; ///< what it offers to the scripts
   tw_cells cells;
   tw_dealing dealing; ///< of events with a function as key
-  tw_keeper *keeper;  ///< NULL: nothing is watched
-  atomic_uint turn;   ///< of events without a key
+  tw_committer committer;
+  tw_outlets outlets;
+  atomic_uint_fast64_t told; ///< failures that went to standard error
+  bool is_replay_told;       ///< that there is a replay which cannot be made now; the keeper's
+  tw_keeper *keeper;         ///< NULL: nothing is watched
+  atomic_uint turn;          ///< of events without a key
 
   atomic_bool is_ending; ///< it is being closed: a reload gives up
   pthread_mutex_t closing;
@@ -79,10 +85,18 @@ tw_status tw_engine_forget_position(tw_engine *engine, const char *source,
                                     const tw_file_id *file, tw_error *error);
 /// @return whether it has a spool: rejected lines and dead letters are kept there
 bool tw_engine_has_spool(const tw_engine *engine);
+/// @return the end of a limit of time; NULL for none
+const struct timespec *tw_limit_in(int timeout_ms, struct timespec *out);
 /// @return false in a child of the process that made it
 bool tw_engine_is_ours(const tw_engine *engine);
 /// TW_ECLOSED, with the message for such a child.
 tw_status tw_engine_fail_forked(tw_error *error);
+/// Puts the marker of an epoch into all queues. The shares are kept, also on failure.
+tw_status tw_engine_mark(tw_engine *engine, tw_epoch *epoch, tw_error *error);
+/// Sends an event that belongs to an epoch: it is never dropped. @param event  ends
+/// @param cell  kept
+tw_status tw_engine_put_bound(tw_engine *engine, tw_cell *cell, tw_event *event,
+                              tw_error *error);
 /// Loads and opens the first generation, with the options that it and the host give.
 tw_status tw_engine_first(tw_engine *engine, tw_error *error);
 

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/status.h"
 #include "core/inspect.h"
+#include "engine/outlet.h"
 
 /* One whose backends are all in memory. */
 static tw_status load_apart(const tw_generation_plan *plan, tw_script **out, tw_error *error) {
@@ -26,28 +27,58 @@ static tw_status rehearse(const tw_generation_plan *plan, tw_error *error) {
   return status;
 }
 
-tw_status tw_generation_load_one(const tw_generation_plan *plan, unsigned worker,
-                                 tw_script **out, tw_error *error) {
+/* Backends with outboxes are called by their deliveries, whoever routed: workers need none of
+   their own. */
+tw_status tw_generation_load_bare(const tw_generation_plan *plan, unsigned worker,
+                                  tw_script **out, tw_error *error) {
   tw_script_setup setup = {.pool = plan->pool,
-                           .worker = worker,
+                           .worker = plan->outlets->journal ? 0 : worker,
                            .host = plan->host,
                            .snapshot = plan->snapshot,
                            .generation = plan->number,
                            .options = plan->options};
-  tw_status status = tw_script_load_as(plan->path, &setup, out, error);
+  return tw_script_load_as(plan->path, &setup, out, error);
+}
+
+/* Puts outboxes before its backends, and has it watched. */
+static tw_status equip(const tw_generation_plan *plan, tw_front **fronts, tw_script *script,
+                       tw_error *error) {
+  tw_status status = TW_OK;
+  if (plan->outlets->journal)
+    status = tw_outlets_wrap(plan->outlets, fronts, script, plan, error);
   if (status == TW_OK && plan->observer)
-    status = tw_router_watch(tw_script_router(*out), plan->observer, plan->self, error);
+    status = tw_router_watch(tw_script_router(script), plan->observer, plan->self, error);
   return status;
 }
 
+tw_status tw_generation_load_one(const tw_generation_plan *plan, unsigned worker,
+                                 tw_script **out, tw_error *error) {
+  tw_status status = tw_generation_load_bare(plan, worker, out, error);
+  if (status == TW_OK) status = equip(plan, plan->fronts, *out, error);
+  if (status == TW_OK) return TW_OK;
+  tw_script_free(*out);
+  *out = NULL;
+  return status;
+}
+
+/* What it decides tells whether there are outboxes, and what is observed. */
 static tw_status load_first(const tw_generation_plan *plan, tw_generation *generation,
                             tw_error *error) {
   tw_script **first = generation->scripts;
-  tw_status status = tw_generation_load_one(plan, 0, first, error);
+  tw_status status = tw_generation_load_bare(plan, 0, first, error);
   if (status == TW_OK && tw_script_has_tests(*first)) status = rehearse(plan, error);
   if (status == TW_OK && !plan->count)
     status = plan->decide(plan->self, *first, &generation->count, error);
-  return status;
+  return status ? status : equip(plan, &generation->fronts, *first, error);
+}
+
+static tw_status load_further(const tw_generation_plan *plan, tw_generation *generation,
+                              unsigned worker, tw_error *error) {
+  tw_script **script = &generation->scripts[worker];
+  if (plan->gives_up && atomic_load(plan->gives_up))
+    return tw_fail(error, TW_ECLOSED, "the engine is closed");
+  tw_status status = tw_generation_load_bare(plan, worker, script, error);
+  return status ? status : equip(plan, &generation->fronts, *script, error);
 }
 
 tw_status tw_generation_load(const tw_generation_plan *plan, tw_generation **out,
@@ -61,9 +92,7 @@ tw_status tw_generation_load(const tw_generation_plan *plan, tw_generation **out
   generation->count = plan->count;
   tw_status status = load_first(plan, generation, error);
   for (unsigned i = 1; i < generation->count && status == TW_OK; i++)
-    status = plan->gives_up && atomic_load(plan->gives_up)
-                 ? tw_fail(error, TW_ECLOSED, "the engine is closed")
-                 : tw_generation_load_one(plan, i, &generation->scripts[i], error);
+    status = load_further(plan, generation, i, error);
   if (status) tw_generation_free(generation, NULL);
   else *out = generation;
   return status;
@@ -101,6 +130,7 @@ tw_status tw_generation_free(tw_generation *generation, tw_error *error) {
     if (i < generation->entered) tw_ledger_leave(generation->ledger, tw_script_router(script));
     tw_script_free(script);
   }
+  tw_fronts_free(generation->fronts);
   tw_dealer_free(generation->dealer);
   tw_snapshot_unref(generation->snapshot);
   tw_free(generation);

@@ -9,6 +9,9 @@
 #include "script/dealer.h"
 #include "script/script.h"
 
+typedef struct tw_outlets tw_outlets;
+typedef struct tw_front tw_front;
+
 /// Immutable but for the states of its scripts, each of which is one worker's.
 typedef struct tw_generation {
   uint64_t number;
@@ -16,6 +19,7 @@ typedef struct tw_generation {
   tw_ledger *ledger;     ///< borrowed
   unsigned entered;      ///< of the scripts, from the first: those in the ledger
   tw_dealer *dealer;     ///< owned; NULL: the key is no function
+  tw_front *fronts;      ///< owned: of its backends with outboxes (outlet.h)
   unsigned count;
   tw_script *scripts[TW_MAX_WORKERS];
 } tw_generation;
@@ -36,8 +40,14 @@ typedef struct tw_generation_plan {
   tw_snapshot *snapshot;            ///< empty: the files are read; or of an earlier generation
   const tw_observer *observer;      ///< NULL: nobody. Outlives the generation, as does `self`
   void *self;
+  tw_outlets *outlets; ///< NULL in it: no journal, and so no outboxes
+  tw_front **fronts;   ///< of a generation that runs: no other ones come; NULL: it is new
 } tw_generation_plan;
 
+/// Loads one of its scripts, which nobody watches and whose backends have no outboxes.
+/// @param worker  whose it is, from 0
+tw_status tw_generation_load_bare(const tw_generation_plan *plan, unsigned worker,
+                                  tw_script **out, tw_error *error);
 /// Loads one of its scripts, to take the place of another; opens nothing.
 /// @param worker  whose it is, from 0
 tw_status tw_generation_load_one(const tw_generation_plan *plan, unsigned worker,

@@ -20,6 +20,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/status.h"
+#include "engine/durable.h"
 
 /* After a first change others follow: they are waited for, but not for ever. */
 enum { SETTLE_MS = 50, SETTLE_MAX_MS = 1000, WATCHDOG_MS = 100, MAX_LINKS = 40 };
@@ -44,7 +45,7 @@ struct tw_keeper {
   tw_engine *engine;
   uv_loop_t loop;
   uv_async_t call;
-  uv_timer_t settle, watchdog, look;
+  uv_timer_t settle, watchdog, look, replay;
   uint64_t first_change; /* ns; 0: nothing has changed */
   folder *folders;
   tw_error trouble; /* the first with watching; its code is TW_OK: none */
@@ -268,6 +269,13 @@ static void on_watchdog(uv_timer_t *timer) {
   tw_engine_check_failures(keeper->engine);
 }
 
+/* Other processes put replays into the spool, and cannot tell. */
+static void on_replay(uv_timer_t *timer) {
+  const tw_keeper *keeper = timer->data;
+  bool has_more = tw_engine_replay(keeper->engine);
+  uv_timer_start(timer, on_replay, has_more ? 1 : LOOK_MS, 0);
+}
+
 static void stop(tw_keeper *keeper) {
   for (folder *at = keeper->folders; at; at = at->next) at->is_wanted = false;
   sweep(keeper);
@@ -275,6 +283,7 @@ static void stop(tw_keeper *keeper) {
   uv_close((uv_handle_t *)&keeper->settle, NULL);
   uv_close((uv_handle_t *)&keeper->watchdog, NULL);
   uv_close((uv_handle_t *)&keeper->look, NULL);
+  uv_close((uv_handle_t *)&keeper->replay, NULL);
 }
 
 /* Files that changed before their folder was watched are found here. */
@@ -306,9 +315,11 @@ static tw_status start_loop(tw_keeper *keeper, tw_error *error) {
   uv_timer_init(&keeper->loop, &keeper->settle);
   uv_timer_init(&keeper->loop, &keeper->watchdog);
   uv_timer_init(&keeper->loop, &keeper->look);
+  uv_timer_init(&keeper->loop, &keeper->replay);
   keeper->call.data = keeper->settle.data = keeper;
-  keeper->watchdog.data = keeper->look.data = keeper;
+  keeper->watchdog.data = keeper->look.data = keeper->replay.data = keeper;
   if (keeper->engine->options.watch) uv_timer_start(&keeper->look, on_look, LOOK_MS, LOOK_MS);
+  if (keeper->engine->committer.is_durable) uv_timer_start(&keeper->replay, on_replay, 1, 0);
   if (keeper->engine->options.watchdog_ns)
     uv_timer_start(&keeper->watchdog, on_watchdog, WATCHDOG_MS, WATCHDOG_MS);
   uv_async_send(&keeper->call);

@@ -1,5 +1,5 @@
 /// keeper.h: the thread that keeps an engine's script up to date: watches its files, and the
-/// failures of a new generation.
+/// failures of a new generation. It also looks for replays in the spool.
 #ifndef TW_ENGINE_KEEPER_H
 #define TW_ENGINE_KEEPER_H
 

@@ -1,5 +1,6 @@
 /* A row is a path with a kind; its parts are the routers and backends that live there now. A
-   part that leaves for the last time is added to the sum of its row.
+   part that leaves for the last time is added to the sum of its row. Of a backend behind fronts
+   it is the hindmost, which counts what was delivered, and which generations share.
 
    A tree enters in two steps, so that it does so wholly or not at all: its parts are marked as
    coming, and when there was memory for all of them, they have come. The second step needs no
@@ -10,8 +11,8 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "core/backend.h"
 #include "core/inspect.h"
-#include "core/kind.h"
 
 typedef struct part {
   struct part *next;
@@ -112,6 +113,7 @@ static bool enter_part(tw_ledger_row *row, tw_backend *backend, tw_router *route
 static void enter(void *self, const char *path, tw_backend *backend, tw_router *router) {
   entering *to = self;
   if (to->status) return;
+  if (backend) backend = tw_backend_hindmost(backend);
   const char *kind = backend ? tw_backend_kind_name(backend) : NULL;
   tw_ledger_row **row = find_row(to->ledger, path, kind);
   if (!*row) *row = new_row(path, kind);
@@ -159,6 +161,7 @@ tw_status tw_ledger_enter(tw_ledger *ledger, tw_router *root, tw_error *error) {
 }
 
 static void leave(void *self, const char *path, tw_backend *backend, tw_router *router) {
+  if (backend) backend = tw_backend_hindmost(backend);
   tw_ledger_row *row = *find_row(self, path, backend ? tw_backend_kind_name(backend) : NULL);
   part **at = row ? find_part(row, backend, router) : NULL;
   part *gone = at ? *at : NULL;

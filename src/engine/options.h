@@ -2,7 +2,7 @@
 #ifndef TW_ENGINE_OPTIONS_H
 #define TW_ENGINE_OPTIONS_H
 
-#include "delivery/outbox.h"
+#include "delivery/journal.h"
 #include "event/path.h"
 #include "script/script.h"
 
@@ -20,6 +20,13 @@ typedef struct tw_engine_options {
   double watchdog_errors;
   uint64_t watchdog_ns; ///< 0: there is none
   tw_limits limits;
+  char *spool; ///< folder, owned; NULL: there is none
+  tw_durability durability;
+  bool has_outboxes;    ///< a spool, `durability` or `delivery` was given
+  bool awaits_delivery; ///< `ack` is "delivered"
+  uint64_t spool_bytes, spool_free, group_bytes, group_ns, sync_ns, dead_bytes;
+  char *delivery; ///< options of deliveries, JSON, owned; NULL: {}
+  size_t delivery_len;
 } tw_engine_options;
 
 /// What the host lets the script do and use.

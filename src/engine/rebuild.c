@@ -49,7 +49,9 @@ static tw_status load(tw_engine *engine, const tw_script *old, tw_script **out,
                              .host = setup->host,
                              .snapshot = setup->snapshot,
                              .observer = observed ? &engine->observer : NULL,
-                             .self = engine};
+                             .self = engine,
+                             .outlets = &engine->outlets,
+                             .fronts = &engine->generation->fronts};
   tw_engine_sandbox sandbox;
   *out = NULL;
   tw_status status =

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "engine/change.h"
+#include "engine/durable.h"
 #include "engine/keeper.h"
 #include "script/upkeep.h"
 
@@ -49,7 +50,7 @@ static tw_status decide(void *self, tw_script *first, unsigned *count, tw_error 
   if (!engine->workers) return tw_no_memory(error);
   *count = engine->worker_count = engine->options.workers;
   engine->cells.limits = engine->options.limits;
-  return TW_OK;
+  return tw_engine_open_journal(engine, error);
 }
 
 /* Asks the host; then the backends are opened. */
@@ -63,7 +64,6 @@ static tw_status open_accepted(tw_engine *engine, tw_generation *generation, tw_
 /* @param out  NULL in it: what to load; else it gets its dealer */
 static tw_status load(tw_engine *engine, tw_snapshot *snapshot, tw_generation **out,
                       tw_error *error) {
-  bool observed = engine->observer.failed || engine->observer.dead;
   tw_generation_plan plan = {.path = engine->path,
                              .number = atomic_load(&engine->number) + 1,
                              .count = engine->worker_count,
@@ -73,8 +73,9 @@ static tw_status load(tw_engine *engine, tw_snapshot *snapshot, tw_generation **
                              .ledger = &engine->ledger,
                              .gives_up = &engine->is_ending,
                              .snapshot = snapshot,
-                             .observer = observed ? &engine->observer : NULL,
-                             .self = engine};
+                             .observer = &engine->observer,
+                             .self = engine,
+                             .outlets = &engine->outlets};
   tw_engine_sandbox sandbox;
   tw_status status =
       tw_engine_sandbox_read(engine->host_options, engine->host_options_len, &sandbox, error);
@@ -157,7 +158,10 @@ tw_status tw_engine_first(tw_engine *engine, tw_error *error) {
   if (status == TW_OK) status = load(engine, engine->seen, &engine->generation, error);
   if (status == TW_OK && deals(engine))
     status = load(engine, engine->seen, &engine->generation, error);
+  if (status == TW_OK) status = tw_engine_take_states(engine, error);
   if (status == TW_OK) status = open_accepted(engine, engine->generation, error);
+  if (status == TW_OK)
+    status = tw_outlets_aim(&engine->outlets, engine->generation->fronts, error);
   if (status) return status;
   atomic_store(&engine->number, engine->generation->number);
   engine->dealing.dealer = engine->generation->dealer;
@@ -217,6 +221,7 @@ static tw_status replace(tw_engine *engine, tw_snapshot *snapshot, bool states,
     atomic_fetch_add(&engine->refused, 1);
     return status;
   }
+  tw_engine_aim(engine, next);
   keep(&engine->previous, tw_snapshot_ref(old->snapshot));
   tw_generation_free(old, NULL);
   return TW_OK;

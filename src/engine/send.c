@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <xxhash.h>
 
+#include "base/clock.h"
 #include "base/status.h"
+#include "delivery/dead.h"
 #include "event/text.h"
 
 /* ------------------------------------------------------------------ choose */
@@ -151,40 +153,113 @@ static tw_status feed_whole(tw_engine *engine, tw_block *block, tw_error *error)
   return status;
 }
 
+tw_status tw_engine_put_bound(tw_engine *engine, tw_cell *cell, tw_event *event,
+                              tw_error *error) {
+  cell->is_bound = engine->committer.journal != NULL;
+  return put(engine, cell, event, tw_worker_feed, error);
+}
+
+tw_status tw_engine_mark(tw_engine *engine, tw_epoch *epoch, tw_error *error) {
+  tw_status first = TW_OK;
+  for (unsigned i = 0; i < engine->worker_count; i++) {
+    tw_cell *cell;
+    tw_error *why = first ? NULL : error;
+    tw_status status = tw_cells_marker(&engine->cells, epoch, &cell, why);
+    if (status == TW_OK) status = tw_worker_feed(&engine->workers[i], cell, why);
+    if (!first) first = status;
+  }
+  return first;
+}
+
+static bool bury_line(const tw_engine *engine, const tw_block *block, const tw_line *line,
+                      const tw_error *why, tw_chunk_builder *dead) {
+  if (!engine->committer.is_durable) return true;
+  const tw_origin origin = {block->source, line->number, line->offset};
+  tw_dead_letter letter = tw_dead_line(line, &origin, why);
+  letter.generation = atomic_load(&engine->number);
+  tw_buffer json = {0};
+  bool fits = tw_dead_letter_write(&letter, &json) &&
+              tw_chunk_builder_add_text(dead, json.data, json.len, "", 0, TW_PRIORITY_NORMAL,
+                                        NULL) == TW_OK;
+  tw_buffer_fini(&json);
+  return fits;
+}
+
+/* What one block that is dealt out line by line comes to. */
+typedef struct dealing_out {
+  tw_store *store;
+  tw_tally tally;
+  tw_chunk_builder dead; /* of lines that are no events */
+  bool is_short;         /* there was no memory for all of those */
+} dealing_out;
+
 /* @return TW_ECLOSED, or TW_OK: a line that is no event was told */
-static tw_status feed_line(tw_engine *engine, tw_store *store, tw_block *block,
-                           const tw_line *line, tw_tally *tally, tw_error *error) {
+static tw_status feed_line(tw_engine *engine, dealing_out *out, tw_block *block,
+                           const tw_line *line, tw_error *error) {
   tw_cell *cell;
   tw_event event;
   tw_error why;
   tw_status status = tw_line_fit(block, line, &why);
   if (status == TW_OK)
-    status = tw_cells_line(&engine->cells, store, block, line, &event, &cell, &why);
+    status = tw_cells_line(&engine->cells, out->store, block, line, &event, &cell, &why);
   if (status == TW_OK) {
-    status = put(engine, cell, &event, tw_worker_feed, error);
-    tw_store_reset(store);
+    status = tw_engine_put_bound(engine, cell, &event, error);
+    tw_store_reset(out->store);
     return status;
   }
-  tally->rejected++;
+  out->tally.rejected++;
   tw_block_reject(block, line, &why);
+  if (!bury_line(engine, block, line, &why, &out->dead)) out->is_short = true;
   return TW_OK;
 }
 
-static tw_status feed_by_key(tw_engine *engine, tw_block *block, tw_error *error) {
-  tw_tally tally = {0};
+static tw_status feed_lines(tw_engine *engine, dealing_out *out, tw_block *block,
+                            tw_error *error) {
   tw_block_at at = {0};
   tw_line line;
-  tw_store *store = tw_cells_lease(&engine->cells);
-  tw_status status = store ? TW_OK : tw_no_memory(error);
+  tw_status status = out->store ? TW_OK : tw_no_memory(error);
   while (tw_block_next(block, &at, &line)) {
-    if (!tw_tally_line(&tally, &line)) continue;
-    if (status == TW_OK) status = feed_line(engine, store, block, &line, &tally, error);
-    if (status) tally.left++;
+    if (!tw_tally_line(&out->tally, &line)) continue;
+    if (status == TW_OK) status = feed_line(engine, out, block, &line, error);
+    if (status) out->tally.left++;
   }
-  if (store) tw_cells_return(&engine->cells, store);
-  tw_block_count(block, &tally);
-  tw_block_unref(block, 1);
   return status;
+}
+
+/* @return false without memory */
+static bool give_dead(tw_engine *engine, tw_epoch *epoch, dealing_out *out) {
+  tw_chunk *chunk;
+  if (out->is_short) return false;
+  if (!out->dead.count) return true;
+  return tw_chunk_finish(&out->dead, atomic_load(&engine->number), tw_clock_utc_us(), &chunk,
+                         NULL) == TW_OK &&
+         tw_epoch_dead(epoch, chunk);
+}
+
+/* An epoch that lacks one of its letters is given up: the block is read again next time. */
+static tw_status end_block(tw_engine *engine, tw_epoch *epoch, dealing_out *out,
+                           tw_error *error) {
+  if (!epoch) return TW_OK;
+  if (!give_dead(engine, epoch, out)) tw_epoch_break(epoch);
+  return tw_engine_mark(engine, epoch, error);
+}
+
+/* The counts are complete before the marker is set, as what a commit is worth depends on
+   them. */
+static tw_status feed_by_key(tw_engine *engine, tw_block *block, tw_error *error) {
+  dealing_out out = {.store = tw_cells_lease(&engine->cells)};
+  tw_epoch *epoch = NULL;
+  tw_status status = TW_OK;
+  if (engine->committer.journal)
+    status = tw_epoch_new(&engine->committer, block, &epoch, error);
+  if (status == TW_OK) status = feed_lines(engine, &out, block, error);
+  if (out.store) tw_cells_return(&engine->cells, out.store);
+  if (status && !epoch && engine->committer.journal) tw_block_leave(block);
+  else tw_block_count(block, &out.tally);
+  tw_status marked = end_block(engine, epoch, &out, status ? NULL : error);
+  tw_chunk_builder_fini(&out.dead);
+  tw_block_unref(block, 1);
+  return status ? status : marked;
 }
 
 static bool has_key(const tw_engine *engine) {

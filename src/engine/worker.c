@@ -20,9 +20,10 @@
 /* How a worker that ran dry waits for more before it flushes. */
 enum { LINGER_ROUNDS = 8, LINGER_NS = 50000 };
 
-static __thread const tw_worker *here;
+static __thread tw_worker *here;
 
 bool tw_worker_is_here(void) { return here != NULL; }
+tw_worker *tw_worker_current(void) { return here; }
 const tw_origin *tw_worker_origin(void) { return here ? here->origin : NULL; }
 
 void tw_worker_wake(tw_worker *worker) {
@@ -173,16 +174,25 @@ static void queue_again(tw_worker *worker, tw_cell *request) {
   pthread_mutex_lock(&worker->mutex);
 }
 
+static void end_epoch(tw_worker *worker, tw_cell *marker, uint64_t reached) {
+  tw_epoch *epoch = marker->epoch;
+  marker->epoch = NULL;
+  tw_worker_end_epoch(worker, epoch, reached);
+}
+
 /* Called with the mutex, which is given up meanwhile. */
 static void process(tw_worker *worker, tw_cell **batch, size_t count) {
   tw_worker_counts done = {0};
   bool goes_on = false;
+  uint64_t reached = worker->head;
   pthread_mutex_unlock(&worker->mutex);
-  if (batch[0]->holds_lines) goes_on = tw_worker_read_lines(worker, batch[0], &done);
+  if (batch[0]->epoch) end_epoch(worker, batch[0], reached);
+  else if (batch[0]->holds_lines) goes_on = tw_worker_read_lines(worker, batch[0], &done);
   else tw_worker_deliver(worker, batch, count, &done);
   tw_script_tick(worker->script);
   tw_worker_keep_healthy(worker);
   if (!goes_on) tw_cells_put(worker->cells, batch, count);
+  if (tw_worker_is_full(worker)) tw_worker_seal(worker, reached, TW_OK, NULL);
   pthread_mutex_lock(&worker->mutex);
   add_counts(&worker->counts, &done);
   worker->in_hand = 0;
@@ -194,6 +204,7 @@ static void flush(tw_worker *worker) {
   tw_error error = {0};
   pthread_mutex_unlock(&worker->mutex);
   tw_status status = tw_router_flush(tw_script_router(worker->script), &error);
+  tw_worker_seal(worker, reached, status, &error);
   pthread_mutex_lock(&worker->mutex);
   worker->flushed = reached;
   worker->flush_status = worker->left_status ? worker->left_status : status;
@@ -272,6 +283,7 @@ static void *run(void *self) {
   pthread_mutex_unlock(&worker->mutex);
   tw_error error = {0};
   tw_worker_tell(worker, tw_script_finish(worker->script, false, &error), &error);
+  tw_worker_seal_last(worker);
   tw_script_release(worker->script);
   pthread_mutex_lock(&worker->mutex);
   worker->is_done = true;
@@ -302,15 +314,20 @@ static uint64_t left_below(const tw_worker *worker, uint64_t number) {
   return number > done ? number - done : 0;
 }
 
+/* A worker that has ended has nothing to flush, but its last commits may be under way. */
+static bool is_through(const tw_worker *worker, uint64_t number) {
+  if (worker->is_done) return !worker->under_way;
+  return worker->flushed >= number && worker->durable >= number;
+}
+
 tw_status tw_worker_await_flush(tw_worker *worker, uint64_t number, const struct timespec *end,
                                 uint64_t *remaining, tw_error *error) {
   tw_status status = TW_OK;
   bool in_time = true;
   pthread_mutex_lock(&worker->mutex);
-  while (worker->flushed < number && !worker->is_done && in_time)
-    in_time = await_progress(worker, end);
+  while (!is_through(worker, number) && in_time) in_time = await_progress(worker, end);
   *remaining = left_below(worker, number);
-  if (worker->flushed < number && !worker->is_done) {
+  if (!is_through(worker, number)) {
     status = tw_fail(error, TW_ELIMIT, "the time was over before all was flushed");
   } else if (worker->flush_status) {
     status = worker->flush_status;
@@ -342,8 +359,8 @@ uint64_t tw_worker_join(tw_worker *worker, const struct timespec *end) {
 /* -------------------------------------------------------------------- life */
 
 tw_status tw_worker_init(tw_worker *worker, const tw_engine_options *options,
-                         const tw_worker_ops *ops, tw_cells *cells, tw_script **home,
-                         tw_error *error) {
+                         const tw_worker_ops *ops, tw_cells *cells, tw_committer *committer,
+                         unsigned number, tw_script **home, tw_error *error) {
   size_t room = 1;
   while (room <= options->queue + TW_WORKER_BLOCKS) room *= 2;
   *worker = (tw_worker){.options = options,
@@ -353,6 +370,7 @@ tw_status tw_worker_init(tw_worker *worker, const tw_engine_options *options,
                         .home = home,
                         .room = room};
   tw_store_init(&worker->store, &options->limits);
+  tw_collector_init(&worker->collector, committer, number);
   worker->ring = tw_calloc(room, sizeof(void *));
   if (!worker->ring) return tw_no_memory(error);
   pthread_mutex_init(&worker->mutex, NULL);
@@ -387,6 +405,7 @@ void tw_worker_fini(tw_worker *worker) {
   pthread_cond_destroy(&worker->progressed);
   pthread_mutex_destroy(&worker->mutex);
   tw_store_fini(&worker->store);
+  tw_collector_fini(&worker->collector);
   tw_free(worker->ring);
   worker->ring = NULL;
 }

@@ -10,6 +10,7 @@
 
 #include "base/buffer.h"
 #include "engine/cell.h"
+#include "engine/commit.h"
 #include "engine/options.h"
 #include "engine/rebuild.h"
 #include "script/script.h"
@@ -50,7 +51,7 @@ typedef struct tw_worker_ops {
   void *self;
 } tw_worker_ops;
 
-typedef struct tw_worker {
+struct tw_worker {
   pthread_t thread;
   bool is_running; ///< the thread was started and not joined yet
   const tw_engine_options *options;
@@ -77,7 +78,10 @@ typedef struct tw_worker {
   tw_buffer *wanted;       ///< where the script's state is to be written; NULL: not asked for
   tw_status wanted_status; ///< of the last time it was
   tw_error wanted_error;
-  uint64_t flush_at, flushed; ///< asked for; reached
+  uint64_t flush_at, flushed; ///< asked for; flushed, and sealed unless an epoch has begun
+  uint64_t durable;           ///< all before it is committed
+  unsigned under_way;         ///< commits of this worker that are not through
+  unsigned epochs;            ///< of them: those that wait for other workers to come to the end
   tw_status flush_status;     ///< of the flush that reached `flushed`
   tw_error flush_error;
   tw_status left_status; ///< of flushing scripts that were left since: the next flush says it
@@ -88,17 +92,19 @@ typedef struct tw_worker {
   atomic_bool is_abandoned; ///< what waits is dropped
   const tw_origin *origin;  ///< of the event at hand; NULL: from no source
   tw_store store;           ///< of the event at hand
-} tw_worker;
+  tw_collector collector;
+};
 
 /// Between two events, on its thread, without the mutex.
 static inline void tw_worker_keep_healthy(tw_worker *worker) {
   if (tw_script_is_sick(worker->script)) worker->ops.sick(worker->ops.self, worker);
 }
 
+/// @param number  which one it is, from 0
 /// @param home  a script of the first generation, open
 tw_status tw_worker_init(tw_worker *worker, const tw_engine_options *options,
-                         const tw_worker_ops *ops, tw_cells *cells, tw_script **home,
-                         tw_error *error);
+                         const tw_worker_ops *ops, tw_cells *cells, tw_committer *committer,
+                         unsigned number, tw_script **home, tw_error *error);
 tw_status tw_worker_start(tw_worker *worker, tw_error *error);
 /// The thread has ended, or was never started.
 void tw_worker_fini(tw_worker *worker);
@@ -112,6 +118,8 @@ tw_status tw_worker_push(tw_worker *worker, tw_cell *cell, tw_error *error);
 tw_status tw_worker_feed(tw_worker *worker, tw_cell *cell, tw_error *error);
 /// @return whether the calling thread is a worker
 bool tw_worker_is_here(void);
+/// @return the worker that is calling, NULL when it is none
+tw_worker *tw_worker_current(void);
 /// @return where the event comes from that the calling worker has at hand; NULL: no source's
 const tw_origin *tw_worker_origin(void);
 

@@ -273,6 +273,7 @@ static bench make_bench(void) {
                              .options = &defaults,
                              .snapshot = snapshot,
                              .observer = &engine->observer,
+                             .outlets = &engine->outlets,
                              .self = engine};
   tw_error error = {0};
   if (tw_generation_load(&plan, &engine->generation, &error)) fail_msg("%s", error.message);
@@ -281,7 +282,7 @@ static bench make_bench(void) {
   static const tw_engine_options options = {.queue = 4};
   const tw_worker_ops ops = {.sick = tw_engine_rebuild, .self = engine};
   assert_int_equal(tw_worker_init(engine->workers, &options, &ops, &engine->cells,
-                                  engine->generation->scripts, NULL),
+                                  &engine->committer, 0, engine->generation->scripts, NULL),
                    TW_OK);
   return (bench){engine, engine->workers};
 }
