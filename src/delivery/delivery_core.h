@@ -81,39 +81,37 @@ struct tw_delivery {
   tw_delivery_options options;
   tw_delivery_ops ops;
   tw_clock clock;
-  bool is_by_hand; ///< the clock is a test's
   tw_random random;
+  tw_aim *aim;             ///< NULL: nobody
+  tw_aim *retired;         ///< are to be closed
+  tw_carrier *carriers;    ///< owned
+  unsigned count, running; ///< of them
+  tw_flight *first, *last; ///< under way
+  unsigned flights;
+  unsigned hurry;  ///< who waits for all to be through
+  bool is_by_hand; ///< the clock is a test's
   bool is_stopping, is_stopped;
   bool is_abandoned; ///< nobody waits for the calls under way any more
 
-  tw_aim *aim;     ///< NULL: nobody
-  tw_aim *retired; ///< are to be closed
-
-  tw_carrier *carriers; ///< owned
-  unsigned count, running;
-  tw_flight *first, *last; ///< under way
-  unsigned flights;
-  unsigned hurry; ///< who waits for all to be through
-
   bool is_gathering; ///< a thread is; then the next five are its own
+  uint32_t index;    ///< of the next event of `chunk`
   tw_chunk *chunk;   ///< that is being taken from; a reference, NULL
-  uint32_t index;    ///< of its next event
   uint64_t next;     ///< number of the next event to be read
   uint64_t blank;    ///< the tail when there was nothing to read before it
   uint64_t read_failures;
   uint64_t read_not_before_ns;
 
   tw_breaker breaker;
-  tw_breaker_state told;  ///< of the breaker
   uint64_t not_before_ns; ///< the backend wants to be left alone until then
   uint64_t retries, late;
   uint64_t settled; ///< head that the outbox was told last
 
   pthread_t watch_thread;
   pthread_cond_t watch;
+  uint64_t calls;        ///< since it began
+  tw_breaker_state told; ///< of the breaker
   bool is_watching, is_watch_over;
   bool is_parked; ///< the watch waits to be told of a call
-  uint64_t calls; ///< since it began
 };
 
 /* ---------------------------------------------------------- delivery.c */
