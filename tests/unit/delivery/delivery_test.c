@@ -1,114 +1,6 @@
-/* The waits of these tests are on conditions, with limits of half a minute that a machine under
-   load does not reach; where time itself is what is tested, the clock is turned by hand. */
-#include "delivery/delivery.h"
-
-#include <stdatomic.h>
-
-#include "support/destination.h"
-#include "support/oom.h"
-
-#define MS UINT64_C(1000000)
-
-static tw_delivery_options options; /* set anew for each test */
-
-/* What a delivery has told. */
-typedef struct told {
-  pthread_mutex_t mutex;
-  pthread_cond_t changed;
-  unsigned failures, changes;
-  uint64_t events; /* of the last failure */
-  tw_error last, why;
-  char breakers[256]; /* "open half-open " */
-} told;
-static told heard;
-
-static void hear_failure(void *self, const char *path, uint64_t events, const tw_error *error) {
-  told *t = self;
-  assert_string_equal(path, "db");
-  pthread_mutex_lock(&t->mutex);
-  t->failures++;
-  t->events = events;
-  t->last = *error;
-  pthread_cond_broadcast(&t->changed);
-  pthread_mutex_unlock(&t->mutex);
-}
-
-static void hear_change(void *self, const char *path, const char *breaker,
-                        const tw_error *why) {
-  told *t = self;
-  assert_string_equal(path, "db");
-  pthread_mutex_lock(&t->mutex);
-  t->changes++;
-  t->why = *why;
-  size_t len = strlen(t->breakers);
-  snprintf(t->breakers + len, sizeof t->breakers - len, "%s ", breaker);
-  pthread_cond_broadcast(&t->changed);
-  pthread_mutex_unlock(&t->mutex);
-}
-
-static void wait_for_changes(unsigned least) {
-  struct timespec end = tw_deadline(30000 * MS);
-  pthread_mutex_lock(&heard.mutex);
-  while (heard.changes < least)
-    if (pthread_cond_timedwait(&heard.changed, &heard.mutex, &end)) break;
-  unsigned now = heard.changes;
-  pthread_mutex_unlock(&heard.mutex);
-  assert_true(now >= least);
-}
-
-static hand_clock hands;
-
-static int set_up(void **state) {
-  (void)state;
-  heard = (told){0};
-  pthread_mutex_init(&heard.mutex, NULL);
-  tw_condition_init(&heard.changed);
-  hand_clock_init(&hands);
-  const char *json = "{\"retry\":{\"min\":\"1ms\",\"max\":\"2ms\"}}";
-  return tw_delivery_options_read(json, strlen(json), NULL, 0, "db", &options, NULL);
-}
-
-static tw_delivery *new_delivery(const tw_clock *clock) {
-  tw_delivery *delivery;
-  tw_delivery_ops ops = {
-      .failed = hear_failure, .changed = hear_change, .self = &heard, .clock = clock};
-  assert_int_equal(
-      tw_delivery_new(new_memory(0, TW_OVERLOAD_BLOCK), &options, &ops, &delivery, NULL),
-      TW_OK);
-  return delivery;
-}
-
-static tw_delivery *start(destination *to, const tw_clock *clock) {
-  tw_delivery *delivery = new_delivery(clock);
-  if (to) assert_true(tw_delivery_aim(delivery, to->backend, false));
-  assert_int_equal(tw_delivery_start(delivery, NULL), TW_OK);
-  return delivery;
-}
-
-static void put(tw_delivery *delivery, uint64_t first, uint32_t count) {
-  append(tw_delivery_outbox(delivery), chunk_of(first, count, 0));
-}
-
-static void await_all(tw_delivery *delivery) {
-  struct timespec end = tw_deadline(30000 * MS);
-  assert_true(tw_delivery_await(delivery, &end, true));
-}
-
-static uint64_t end_with(tw_delivery *delivery) {
-  uint64_t waiting = tw_delivery_stop(delivery, NULL);
-  tw_delivery_free(delivery);
-  return waiting;
-}
-
-static tw_outbox_stats stats_of(tw_delivery *delivery) {
-  tw_outbox_stats stats;
-  tw_delivery_get_stats(delivery, &stats);
-  return stats;
-}
+#include "unit/delivery/delivery_case.h"
 
 /* ----------------------------------------------------------------- batches */
-
-static destination to; /* large */
 
 static void events_arrive_in_their_order(void **state) {
   (void)state;
@@ -215,18 +107,6 @@ static void what_was_delivered_of_a_batch_is_not_sent_again(void **state) {
   destination_fini(&to);
 }
 
-static tw_status refuse_thirteens(destination *d, const uint64_t *numbers, size_t count,
-                                  tw_delivered *done, tw_error *error) {
-  bool *is_exact = d->self;
-  for (size_t i = 0; i < count; i++) {
-    if (numbers[i] % 100 != 13) continue;
-    done->count = *is_exact ? i : 0;
-    done->is_exact = *is_exact;
-    return tw_fail(error, TW_EREFUSED, "thirteen is not wanted here");
-  }
-  return TW_OK;
-}
-
 static void refused_events_become_dead_letters_and_no_others(void **state) {
   (void)state;
   for (int exact = 0; exact < 2; exact++) {
@@ -253,17 +133,6 @@ static void refused_events_become_dead_letters_and_no_others(void **state) {
 
 /* ----------------------------------------------------------------- breaker */
 
-/* Turns the clock in small steps until so many calls were made. */
-static void turn_until(tw_delivery *delivery, unsigned calls) {
-  while (calls_of(&to) < calls) turn(&hands, delivery, 1000);
-}
-
-static void answer_with(answer_fn answer) {
-  pthread_mutex_lock(&to.mutex);
-  to.answer = answer;
-  pthread_mutex_unlock(&to.mutex);
-}
-
 static void a_backend_that_fails_again_and_again_is_left_alone(void **state) {
   (void)state;
   destination_init(&to, fail_all);
@@ -277,9 +146,9 @@ static void a_backend_that_fails_again_and_again_is_left_alone(void **state) {
   assert_string_equal(stats_of(delivery).breaker, "open");
   assert_string_equal(heard.why.message, "the server is away");
   assert_false(tw_delivery_await(delivery, NULL, false));
-  turn(&hands, delivery, 4999000);
+  turn(&hands, delivery, 4990000);
   assert_int_equal(calls_of(&to), 3);
-  turn(&hands, delivery, 1000);
+  turn(&hands, delivery, 10000);
   wait_until(&to, &to.calls, 4);
   wait_for_changes(3);
   assert_string_equal(heard.breakers, "open half-open open ");
