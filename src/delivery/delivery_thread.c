@@ -20,8 +20,9 @@ enum { PROBE_EVENTS = 10 };
 static bool is_among_first(const tw_delivery *delivery, const tw_flight *flight,
                            unsigned width) {
   const tw_flight *at = delivery->first;
-  while (width-- && at && at != flight) at = at->behind;
-  return at == flight;
+  for (; width > 0 && at; width--, at = at->behind)
+    if (at == flight) return true;
+  return false;
 }
 
 static bool has_turn(const tw_delivery *delivery, const tw_flight *flight) {
@@ -93,15 +94,27 @@ static uint64_t deadline_of(uint64_t timeout_ns) {
   return timeout_ns ? tw_clock_monotonic_ns() + timeout_ns : 0;
 }
 
+/* As soon as it is open other batches may go out, too, and need not wait for the first. */
+static tw_status open_target(tw_delivery *delivery, tw_aim *aim, tw_error *error) {
+  tw_status status = tw_backend_use(aim->backend, error);
+  if (status) return status;
+  tw_delivery_lock(delivery);
+  aim->is_open = true;
+  bool is_too_late = delivery->is_abandoned;
+  tw_delivery_stir(delivery);
+  tw_delivery_unlock(delivery);
+  return is_too_late ? tw_fail(error, TW_ECLOSED, "the delivery was stopped meanwhile") : TW_OK;
+}
+
 /* Out of here, without the mutex. */
-static void go_out(tw_carrier *carrier, const tw_aim *aim, bool is_open, uint64_t timeout_ns,
+static void go_out(tw_carrier *carrier, tw_aim *aim, bool is_open, uint64_t timeout_ns,
                    tw_answer *answer) {
   tw_batch *batch = batch_of(carrier, answer->span);
   tw_error_clear(&answer->error);
   answer->is_ours = !batch;
   answer->status = batch ? TW_OK : tw_no_memory(&answer->error);
   if (!answer->status && !is_open)
-    answer->status = tw_backend_use(aim->backend, &answer->error);
+    answer->status = open_target(carrier->delivery, aim, &answer->error);
   answer->has_opened = !answer->status;
   if (answer->status || !batch) return;
   batch->deadline_ns = deadline_of(timeout_ns);
@@ -130,7 +143,6 @@ static void call(tw_carrier *carrier, tw_answer *answer) {
   tw_delivery_lock(delivery);
   carrier->is_calling = false;
   aim->calls--;
-  aim->is_open |= answer->has_opened;
   answer->is_current = aim == delivery->aim;
   answer->was_counted = carrier->is_late;
 }
