@@ -272,6 +272,8 @@ tw_status tw_journal_open(const tw_journal_options *options, tw_journal **out,
   journal->last = &journal->first;
   pthread_mutex_init(&journal->mutex, NULL);
   pthread_mutex_init(&journal->place_mutex, NULL);
+  pthread_rwlock_init(&journal->open, NULL);
+  atomic_init(&journal->refs, 1);
   tw_condition_init(&journal->woken);
   tw_condition_init(&journal->idle);
   tw_status status = options->folder ? open_spool(journal, error) : TW_OK;
@@ -290,17 +292,28 @@ void tw_journal_close(tw_journal *journal) {
   journal->has_writer = false;
 }
 
-void tw_journal_free(tw_journal *journal) {
-  if (!journal) return;
-  tw_journal_close(journal);
+void tw_journal_unref(tw_journal *journal) {
+  if (atomic_fetch_sub_explicit(&journal->refs, 1, memory_order_acq_rel) != 1) return;
   tw_journal_free_places(journal);
-  tw_spool_close(journal->spool);
   pthread_cond_destroy(&journal->woken);
   pthread_cond_destroy(&journal->idle);
   pthread_mutex_destroy(&journal->mutex);
   pthread_mutex_destroy(&journal->place_mutex);
+  pthread_rwlock_destroy(&journal->open);
   tw_free(journal->folder);
   tw_free(journal);
+}
+
+/* Another process can have the spool from now on, also while a delivery that was left behind
+   still has its outbox. */
+void tw_journal_free(tw_journal *journal) {
+  if (!journal) return;
+  tw_journal_close(journal);
+  pthread_rwlock_wrlock(&journal->open);
+  tw_spool_close(journal->spool);
+  journal->spool = NULL;
+  pthread_rwlock_unlock(&journal->open);
+  tw_journal_unref(journal);
 }
 
 tw_status tw_journal_outbox(tw_journal *journal, const char *path,

@@ -45,9 +45,11 @@ typedef struct tw_place {
 } tw_place;
 
 struct tw_journal {
+  atomic_uint refs; ///< the owner's, and one of each outbox: a delivery may outlive the owner
   tw_journal_options options;
   char *folder;          ///< owned
-  tw_spool *spool;       ///< NULL: in memory
+  tw_spool *spool;       ///< NULL: in memory, or closed
+  pthread_rwlock_t open; ///< held to read from the spool outside of the writer
   pthread_mutex_t mutex; ///< guards what follows
   pthread_cond_t woken;  ///< the writer has something to do
   pthread_cond_t idle;   ///< `is_writing` has ended
@@ -74,6 +76,10 @@ typedef struct tw_group {
   tw_commit *first;
   size_t bytes;
 } tw_group;
+
+/* journal.c */
+/// The last reference frees it.
+void tw_journal_unref(tw_journal *journal);
 
 /* journal_write.c */
 /// One try to write a group and all heads that have moved.

@@ -89,7 +89,9 @@ static tw_status read_stored(tw_spool_outbox *outbox, uint64_t number, tw_chunk 
                              uint64_t *skip, tw_error *error) {
   tw_spool_txn *txn;
   tw_spool_record record;
-  tw_status status = tw_spool_begin(outbox->journal->spool, false, &txn, error);
+  tw_spool *spool = outbox->journal->spool;
+  if (!spool) return tw_fail(error, TW_ECLOSED, "the spool is closed");
+  tw_status status = tw_spool_begin(spool, false, &txn, error);
   if (status) return status;
   status = find(outbox, txn, number, &record, error);
   if (status == TW_OK) status = tw_chunk_read(record.value, record.len, out, error);
@@ -111,7 +113,11 @@ static tw_status read_chunk(tw_outbox *base, uint64_t number, tw_chunk **out, ui
   if (!is_behind) *out = get_recent(outbox, number);
   pthread_mutex_unlock(&base->mutex);
   tw_status status = TW_OK;
-  if (!is_behind && !*out) status = read_stored(outbox, number, out, skip, error);
+  if (!is_behind && !*out) {
+    pthread_rwlock_rdlock(&outbox->journal->open);
+    status = read_stored(outbox, number, out, skip, error);
+    pthread_rwlock_unlock(&outbox->journal->open);
+  }
   pthread_mutex_lock(&base->mutex);
   if (*out && *out != outbox->last) {
     before = outbox->last;
@@ -183,7 +189,9 @@ static void free_outbox(tw_outbox *base) {
   tw_free(outbox->buried);
   pthread_mutex_destroy(&outbox->reading);
   tw_outbox_fini(base);
+  tw_journal *journal = outbox->journal;
   tw_free(outbox);
+  tw_journal_unref(journal);
 }
 
 static const tw_outbox_ops ops = {.read = read_chunk, .advance = advance, .free = free_outbox};
@@ -269,6 +277,7 @@ tw_status tw_spool_outbox_open(tw_journal *journal, const char *path,
   outbox->base.events = outbox->stored.events;
   outbox->base.bytes = outbox->stored.bytes;
   pthread_mutex_lock(&journal->mutex);
+  atomic_fetch_add(&journal->refs, 1);
   outbox->next = journal->outboxes;
   journal->outboxes = outbox;
   pthread_mutex_unlock(&journal->mutex);

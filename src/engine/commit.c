@@ -100,7 +100,16 @@ tw_work *tw_work_new(tw_committer *committer) {
   return work;
 }
 
+bool tw_work_replayed(tw_work *work, const void *key, size_t len) {
+  tw_committer *committer = work->commit.self;
+  if (!tw_commit_replayed(&work->commit, key, len)) return false;
+  atomic_fetch_add(&committer->replays, 1);
+  return true;
+}
+
 void tw_work_give_up(tw_work *work) {
+  tw_committer *committer = work->commit.self;
+  if (work->commit.replayed) atomic_fetch_sub(&committer->replays, 1);
   tw_commit_fini(&work->commit);
   tw_free(work);
 }
@@ -114,7 +123,6 @@ static bool is_whole(const tw_work *work) {
 
 void tw_work_submit(tw_committer *committer, tw_work *work) {
   tw_error error;
-  if (work->commit.replayed) atomic_fetch_add(&committer->replays, 1);
   if (!committer->journal) {
     complete(work, TW_OK, NULL);
   } else if (committer->is_durable && !is_whole(work)) {
@@ -390,7 +398,7 @@ bool tw_epoch_dead(tw_epoch *epoch, tw_chunk *chunk) {
 }
 
 bool tw_epoch_replayed(tw_epoch *epoch, const void *key, size_t len) {
-  return tw_commit_replayed(&epoch->work->commit, key, len);
+  return tw_work_replayed(epoch->work, key, len);
 }
 
 static void leave_epoch(tw_worker *worker) {
@@ -406,7 +414,6 @@ static void submit_epoch(tw_epoch *epoch) {
     tw_work_submit(epoch->committer, epoch->work);
     return;
   }
-  if (epoch->work->commit.replayed) atomic_fetch_add(&epoch->committer->replays, 1);
   tw_fail(&error, TW_ECLOSED, "the engine was closed before its turn came");
   complete(epoch->work, TW_ECLOSED, &error);
 }

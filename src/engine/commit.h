@@ -45,11 +45,13 @@ typedef struct tw_committer {
   bool awaits_arrival; ///< acknowledged is what was delivered
   unsigned workers;
   tw_arrivals arrivals;
-  atomic_uint replays; ///< that are under way
+  atomic_uint replays; ///< that were begun and are not through
 } tw_committer;
 
 /// One for what no worker has done. @return NULL without memory
 tw_work *tw_work_new(tw_committer *committer);
+/// Once for each work. @return false without memory
+bool tw_work_replayed(tw_work *work, const void *key, size_t len);
 void tw_work_submit(tw_committer *committer, tw_work *work);
 void tw_work_give_up(tw_work *work);
 

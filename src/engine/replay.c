@@ -85,7 +85,7 @@ static tw_status deliver(tw_engine *engine, const tw_buffer *key, tw_outbox *out
                          tw_chunk *chunk, tw_error *error) {
   tw_work *work = tw_work_new(&engine->committer);
   if (!work) return tw_no_memory(error);
-  if (!tw_commit_replayed(&work->commit, key->data, key->len) ||
+  if (!tw_work_replayed(work, key->data, key->len) ||
       !tw_commit_parcel(&work->commit, outbox, tw_chunk_ref(chunk))) {
     tw_work_give_up(work);
     return tw_no_memory(error);
