@@ -14,6 +14,7 @@ static const char general[] =
     "       tidewire reload [OPTION...] SOCKET\n"
     "       tidewire status [OPTION...] SOCKET\n"
     "       tidewire dead list|show|replay|export|drop [OPTION...] DIR [NUMBER...]\n"
+    "       tidewire spool COMMAND [OPTION...] DIR\n"
     "\n"
     "Routes events, one JSON object a line, through a Lua router script.\n"
     "\n"
@@ -22,6 +23,7 @@ static const char general[] =
     "  reload tell a running daemon to load its script anew\n"
     "  status show what a running daemon does\n"
     "  dead   look at what could not be processed or delivered, and send it again\n"
+    "  spool  look at what waits in a spool, verify, export, repair or drop it\n"
     "\n"
     "  -h, --help     this help; tidewire COMMAND --help tells more\n"
     "      --version  the version\n";
@@ -135,6 +137,34 @@ static const char dead[] =
     "\n"
     "Exit status: 0 done; 64 wrong usage; 66 no such spool or letter; 74 output failed.\n";
 
+static const char spool[] =
+    "Usage: tidewire spool inspect [--json] DIR\n"
+    "       tidewire spool verify [--json] [-q] DIR\n"
+    "       tidewire spool export [--backend PATH] [--dead] DIR\n"
+    "       tidewire spool repair [-q] DIR\n"
+    "       tidewire spool drop [OPTION...] DIR\n"
+    "\n"
+    "For the spool in the folder DIR, where events wait for their backends.\n"
+    "\n"
+    "  inspect  show outboxes, sources, state, dead letters; also while it is in use\n"
+    "  verify   read and check everything; also while it is in use\n"
+    "  export   print the waiting events, one JSON object a line, in order\n"
+    "  repair   make a new file of what can be read, keep the old one\n"
+    "  drop     remove something, for ever\n"
+    "\n"
+    "      --backend PATH  export, drop: only what waits for this backend\n"
+    "      --dead          export: the dead letters\n"
+    "      --source NAME   drop: how far this source was read\n"
+    "      --state         drop: what scripts have kept\n"
+    "      --all           drop: everything\n"
+    "      --yes           drop: do not ask\n"
+    "      --json          inspect, verify: print one line of JSON\n"
+    "  -q, --quiet         print nothing when all is well\n"
+    "  -h, --help          this help\n"
+    "\n"
+    "Exit status: 0 done; 64 wrong usage; 65 damaged; 66 no spool there, or a newer\n"
+    "one; 69 a process has it; 74 output failed, or the disk is full.\n";
+
 void tw_help_write(FILE *to) { fputs(general, to); }
 
 int tw_help_print(const char *command) {
@@ -144,5 +174,6 @@ int tw_help_print(const char *command) {
   if (command && strcmp(command, "reload") == 0) text = reload;
   if (command && strcmp(command, "status") == 0) text = status;
   if (command && strcmp(command, "dead") == 0) text = dead;
+  if (command && strncmp(command, "spool", 5) == 0) text = spool;
   return fputs(text, stdout) < 0 || fflush(stdout) != 0 ? TW_EXIT_OUTPUT : TW_EXIT_DONE;
 }

@@ -11,6 +11,7 @@
 #include "app/exit.h"
 #include "app/help.h"
 #include "app/run.h"
+#include "app/spool_command.h"
 #include "base/suggest.h"
 
 /// Occupies standard streams that are closed, so that no file of ours gets their numbers.
@@ -26,8 +27,8 @@ static int print_version(void) {
 }
 
 static int unknown(tw_term *term, const char *word) {
-  static const char *const known[] = {"run",  "check", "reload", "status",
-                                      "dead", "help",  "--help", "--version"};
+  static const char *const known[] = {"run",   "check", "reload", "status",   "dead",
+                                      "spool", "help",  "--help", "--version"};
   const char *near = tw_suggest(word, known, sizeof known / sizeof *known);
   if (near) tw_term_complain(term, "unknown command \"%s\"; did you mean \"%s\"?", word, near);
   else tw_term_complain(term, "unknown command \"%s\"; see tidewire --help", word);
@@ -46,6 +47,7 @@ int main(int argc, char **argv) {
   if (strcmp(command, "dead") == 0) return tw_command_dead(argc - 1, argv + 1, &term);
   if (strcmp(command, "reload") == 0) return tw_command_reload(argc - 1, argv + 1, &term);
   if (strcmp(command, "status") == 0) return tw_command_status(argc - 1, argv + 1, &term);
+  if (strcmp(command, "spool") == 0) return tw_command_spool(argc - 1, argv + 1, &term);
   if (strcmp(command, "--version") == 0 || strcmp(command, "-V") == 0) return print_version();
   if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0) return tw_help_print(NULL);
   if (strcmp(command, "help") == 0) return tw_help_print(argc > 2 ? argv[2] : NULL);
