@@ -105,6 +105,26 @@ function M.named(where, name)
   end
 end
 
+local deliveries = setmetatable({}, { __mode = "k" })
+
+--- Keeps how an outbox is to deliver to a backend, until a router takes it.
+function M.keep_delivery(backend, delivery)
+  deliveries[backend] = delivery
+end
+
+local function index(t, key)
+  return t[key]
+end
+
+--- What was kept, or is the field of an object in Lua, which may know no such field.
+function M.delivery_of(backend)
+  if core.class(backend) then
+    return deliveries[backend]
+  end
+  local ok, delivery = pcall(index, backend, "delivery")
+  return ok and delivery or nil
+end
+
 --- Raises unless `value` is nil or can be called.
 function M.optional_function(where, value)
   if value ~= nil and not core.callable(value) then

@@ -184,10 +184,18 @@ local function add_backend(self, name, backend, where)
       describe(backend)
     )
   end
+  local delivery = declare.delivery_of(backend)
+  if delivery ~= nil then
+    declare.optional(where .. ": delivery", delivery, "table")
+    must(core.check_delivery(delivery, where .. ": delivery"))
+  end
   if not class and core.rehearsal() then
     backend = core.new_backend("memory", {})
   end
   must(core.add_backend(self, name, backend))
+  if delivery then
+    must(core.set_delivery(self, name, delivery))
+  end
   if class == "router" then
     adopt(backend, self)
   end

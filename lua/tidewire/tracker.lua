@@ -15,7 +15,12 @@ local LATER = { engine = true, sources = true }
 
 --- A tracker with a script has these, and what its events go through is all in the script.
 local ENGINE_OPTIONS = {
+  "ack",
   "block_for",
+  "commit",
+  "dead",
+  "delivery",
+  "durability",
   "grants",
   "instruction_limit",
   "max_depth",
@@ -26,6 +31,8 @@ local ENGINE_OPTIONS = {
   "partition_by",
   "queue",
   "reload",
+  "spool",
+  "sync",
   "time_limit",
   "watch",
   "workers",

@@ -29,7 +29,7 @@ return function(event)
     end
   end
   add_all(core)
-  for _, name in ipairs { "event", "decode", "encode", "split", "array", "totable", "regex", "parse_time", "format_time" } do
+  for _, name in ipairs { "event", "decode", "encode", "split", "array", "totable", "regex", "parse_time", "format_time", "permanent", "retry", "disabled", "priority", "set_priority" } do
     calls[#calls + 1] = tw[name]
   end
 

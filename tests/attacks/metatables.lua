@@ -42,6 +42,7 @@ return function(event)
     pieces = tw.split { event },
     state = tw.state "s",
     shared = tw.shared "s",
+    answer = tw.permanent "no",
     clock = require("tidewire.testing").clock(),
     text = "",
   }

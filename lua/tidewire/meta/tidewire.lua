@@ -52,7 +52,7 @@
 ---@class tidewire.RetryOptions
 ---@field min? tidewire.Duration  100 ms
 ---@field max? tidewire.Duration  30 s
----@field attempts? integer  before an event is a dead letter; without end
+---@field attempts? integer|"none"  before an event is a dead letter; without end
 
 ---@class tidewire.BreakerOptions
 ---@field failures? integer  in a row that open it; 5
@@ -64,8 +64,11 @@
 ---@field batch? tidewire.BatchOptions
 ---@field retry? tidewire.RetryOptions
 ---@field breaker? tidewire.BreakerOptions
----@field timeout? tidewire.Duration  of one call; 30 s
+---@field timeout? tidewire.Duration|"none"  of one call; 30 s
 ---@field max_in_flight? integer  calls at the same time; 1
+---@field max_events? integer|"none"  that wait, at most; 100000
+---@field max_bytes? tidewire.Size|"none"  of their text; 64 MiB
+---@field overload? "block"|"drop_newest"|"drop_oldest"  at these bounds; "block"
 
 --- What to do when an emit is done, and how much its event matters.
 ---@class tidewire.EmitOptions
@@ -552,21 +555,23 @@ M.backends = {}
 function M.backends.file(options) end
 --- A backend of the program that runs the script, by the name it offers it under.
 ---@param name string
+---@param options? { delivery?: tidewire.DeliveryOptions }
 ---@return tidewire.Backend
-function M.backends.host(name) end
+function M.backends.host(name, options) end
 --- Keeps events in memory, for tests.
 ---@param options? tidewire.MemoryOptions
 ---@return tidewire.Backend
 function M.backends.memory(options) end
 --- Forgets events.
+---@param options? { delivery?: tidewire.DeliveryOptions }
 ---@return tidewire.Backend
-function M.backends.null() end
+function M.backends.null(options) end
 --- Stores events in an SQLite database.
 ---@param options tidewire.SqliteOptions
 ---@return tidewire.Backend
 function M.backends.sqlite(options) end
 --- Writes events to standard output, one JSON text a line.
----@param options? table
+---@param options? { delivery?: tidewire.DeliveryOptions }
 ---@return tidewire.Backend
 function M.backends.stdout(options) end
 

@@ -122,7 +122,7 @@ static tw_status flush_sent(delivery *it, tw_status status) {
 
 tw_status tw_lua_backend_deliver(void *self, tw_batch *batch, tw_delivered *done,
                                  tw_error *error) {
-  tw_error mine;
+  tw_error mine = {0};
   delivery it = {.self = self, .batch = batch, .error = error ? error : &mine};
   tw_gate *gate = it.self->callback.gate;
   tw_error_clear(it.error);

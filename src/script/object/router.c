@@ -6,6 +6,8 @@
    A call that may come back into Lua stands between tw_gate_into and tw_gate_leave: callbacks
    run on the coroutine that called. Nothing raises between the two; what fails is carried out
    in a tw_error, and told behind them. */
+#include "core/inspect.h"
+#include "delivery/delivery.h"
 #include "script/object/object.h"
 #include "script/object/processor.h"
 #include "script/object/time.h"
@@ -111,6 +113,29 @@ static int set_observer(lua_State *L) {
     return tw_lua_result(L, tw_router_set_observer(self->router, NULL, NULL, &error), &error);
   tw_status status = tw_lua_observer_set(L, lua, 2, 3, holds, self->router, &error);
   return tw_lua_result(L, status, &error);
+}
+
+/* check_delivery(options, where): raises what is wrong with them */
+static int check_delivery(lua_State *L) {
+  const char *where = luaL_checkstring(L, 2);
+  size_t len;
+  const char *json = tw_lua_check_json(L, tw_lua_self(L), 1, where, &len);
+  tw_delivery_options checked;
+  tw_error error = {0};
+  return tw_lua_result(L, tw_delivery_options_read(json, len, NULL, 0, where, &checked, &error),
+                       &error);
+}
+
+/* set_delivery(tree, name, options): how the backend of this name is delivered to */
+static int set_delivery(lua_State *L) {
+  tw_lua *lua = tw_lua_self(L);
+  const tw_handle *self = tw_handle_check_tree(L, lua, 1);
+  const char *name = tw_lua_check_name(L, 2);
+  size_t len;
+  const char *json = tw_lua_check_json(L, lua, 3, "delivery", &len);
+  tw_error error = {0};
+  return tw_lua_result(L, tw_router_set_delivery(self->router, name, json, len, &error),
+                       &error);
 }
 
 /* -------------------------------------------------------------------- run */
@@ -321,6 +346,8 @@ void tw_open_router(lua_State *L, tw_lua *lua) {
                                        {"add_processor", add_processor},
                                        {"add_backend", add_backend},
                                        {"set_route", set_route},
+                                       {"check_delivery", check_delivery},
+                                       {"set_delivery", set_delivery},
                                        {"set_observer", set_observer},
                                        {"holds", get_holds},
                                        {"child", get_child},

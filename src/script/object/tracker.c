@@ -153,6 +153,8 @@ static int poll(lua_State *L) {
   lua_Number seconds = luaL_optnumber(L, 2, 0);
   luaL_argcheck(L, seconds >= 0 && seconds <= TW_LONGEST_WAIT, 2,
                 "expected seconds, such as 5");
+  if (lua->gate->is_script && seconds > 0)
+    return tw_lua_misuse(L, "poll: a router script does not wait");
   size_t called = tw_acks_call(L, lua, self->router);
   if (!called && seconds > 0 && !lua->depth) {
     tw_acks_wait(lua, seconds);

@@ -332,7 +332,9 @@ static void a_call_without_memory_passes(void **state) {
 static void a_function_that_rests_passes(void **state) {
   (void)state;
   bed b;
-  load(&b, "{ send = function(self, event) while true do end end }");
+  const tw_script_options options = {.instructions = 100000};
+  load_with(&b, "{ send = function(self, event) while true do end end }", &options);
+  tw_backend_use(b.backend, NULL);
   for (int i = 0; i < 5; i++) assert_int_equal(deliver(&b, 1), TW_ELIMIT);
   assert_int_equal(deliver(&b, 1), TW_ELIMIT);
   assert_non_null(strstr(b.error.message, "it was stopped 5 times and rests"));

@@ -1,0 +1,5 @@
+-- expect: ack is for programs
+local tw = require "tidewire"
+return function()
+  tw.emit("plain", {}, { ack = print })
+end

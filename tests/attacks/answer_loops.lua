@@ -1,0 +1,7 @@
+-- expect: stopped after
+local tw = require "tidewire"
+return function()
+  while true do
+    pcall(error, tw.permanent "again")
+  end
+end
