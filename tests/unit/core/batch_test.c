@@ -152,6 +152,8 @@ static void no_limit_refuses_what_was_an_event(void **state) {
   add_line(&batch, deep, "deep", 0);
   add_line(&batch, wide, "wide", 0);
   assert_id(event_at(&batch, 0), "deep");
+  size_t len = strlen(deep) - 1;
+  assert_int_equal(tw_event_set_json(&batch.event, "b", deep, len, NULL), TW_OK);
   assert_id(event_at(&batch, 1), "wide");
   tw_batch_fini(&batch);
   free(deep);

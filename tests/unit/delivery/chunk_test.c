@@ -383,6 +383,12 @@ static void a_number_that_leads_out_of_the_chunk_is_found_out_under_any_checksum
   assert_int_equal(read_forged(chunk, text + 2, '\n'), TW_EIO);
   assert_int_equal(read_forged(chunk, items + TW_CHUNK_ITEM_GAPS + 4, 1), TW_EIO);
   assert_int_equal(read_forged(chunk, items - 1, ' '), TW_EIO);
+  const char *data;
+  size_t size;
+  tw_chunk *copy;
+  tw_chunk_number(chunk, UINT64_MAX - 7); /* the last one would have no number behind it */
+  tw_chunk_bytes(chunk, &data, &size);
+  assert_int_equal(tw_chunk_read(data, size, &copy, NULL), TW_EIO);
   tw_chunk_unref(chunk);
   tw_chunk_unref(whole);
 }
