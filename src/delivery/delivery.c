@@ -170,6 +170,7 @@ static tw_status start_carriers(tw_delivery *delivery, tw_error *error) {
     status = tw_delivery_start_thread(&carrier->thread, tw_carrier_run, carrier, error);
     carrier->is_started = status == TW_OK;
     delivery->running += carrier->is_started;
+    delivery->staying = delivery->running;
     if (status) atomic_fetch_sub(&delivery->refs, 1);
   }
   return status;

@@ -86,6 +86,7 @@ struct tw_delivery {
   tw_aim *retired;         ///< are to be closed
   tw_carrier *carriers;    ///< owned
   unsigned count, running; ///< of them
+  unsigned staying;        ///< of those that run: have not begun to leave
   tw_flight *first, *last; ///< under way
   unsigned flights;
   unsigned hurry;  ///< who waits for all to be through

@@ -202,10 +202,10 @@ static void take_a_batch(tw_carrier *carrier) {
   if (delivery->count > 1) tw_delivery_stir(delivery);
 }
 
-/* The last one closes the target. */
+/* The last one closes the target: closing takes time, in which others may begin to leave. */
 static void leave(tw_carrier *carrier) {
   tw_delivery *delivery = carrier->delivery;
-  if (delivery->running == 1) tw_delivery_retire(delivery);
+  if (--delivery->staying == 0) tw_delivery_retire(delivery);
   while (tw_delivery_sweep(delivery, carrier)) {}
   delivery->running--;
   carrier->is_gone = true;
