@@ -421,3 +421,109 @@ describe("what stands about delivery", function()
     assert.is_truthy(problem(tw.router, { delivery = {} }):find "unknown field 'delivery'")
   end)
 end)
+
+describe("a tracker over a script's engine", function()
+  local script, spool
+
+  local function write(text)
+    local file = assert(io.open(script, "w"))
+    file:write('local tw = require "tidewire"\n', text)
+    file:close()
+  end
+
+  before_each(function()
+    script = os.tmpname()
+    spool = script .. ".spool"
+  end)
+
+  after_each(function()
+    os.remove(script)
+    os.execute("rm -rf '" .. spool .. "'")
+  end)
+
+  it("has told every acknowledgement when a flush returns, as all is durable", function()
+    write 'return tw.router { backends = { a = tw.backends.null(), b = tw.backends.null() } }'
+    local tracker = tw.tracker { script = script, spool = spool, context_locator = tw.locators.default() }
+    local told = 0
+    for i = 1, 500 do
+      assert(tracker:emit("a", { n = i }, {
+        ack = function(ok, message)
+          assert(ok, message)
+          told = told + 1
+        end,
+      }))
+    end
+    assert(tracker:flush())
+    assert.are.equal(500, told)
+    assert.are.same({ 0, 0 }, { tracker:poll(10) })
+    tracker:close()
+  end)
+
+  it("takes the options of durability, and says which is wrong", function()
+    write "return tw.router { backends = { a = tw.backends.null() } }"
+    local tracker = tw.tracker {
+      script = script,
+      spool = { path = spool, max_bytes = "100MiB" },
+      durability = "os",
+      sync = "50ms",
+      commit = { bytes = "64KiB", within = "1ms" },
+      dead = { max_bytes = "1MiB" },
+      delivery = { timeout = "5s" },
+      context_locator = tw.locators.default(),
+    }
+    assert(tracker:emit "a")
+    assert(tracker:flush())
+    tracker:close()
+    assert.is_truthy(problem(tw.tracker, { script = script, durability = "sometimes" }):find "durability")
+    assert.is_truthy(problem(tw.tracker, { script = script, delivery = { tiemout = 5 } }):find "timeout")
+  end)
+
+  it("delivers to a backend in Lua in a state of its own, as it answers", function()
+    write [[
+      local calls = 0
+      return tw.router {
+        route = function(event)
+          if event.name == "echo" then return "out" end
+          return "own", { priority = "high" }
+        end,
+        backends = {
+          out = tw.backends.host "out",
+          own = {
+            send = function(self, event)
+              calls = calls + 1
+              if calls == 2 then return tw.permanent "never" end
+              if calls == 4 then return tw.retry("later", { after = 0.01 }) end
+              assert(tw.emit("echo", { priority = tw.priority(event), n = event.data.n }))
+            end,
+          },
+        },
+      }
+    ]]
+    local out, told = tw.backends.memory(), 0
+    local tracker = tw.tracker {
+      script = script,
+      durability = "memory",
+      ack = "delivered",
+      host_backends = { out = out },
+      context_locator = tw.locators.default(),
+    }
+    for i = 1, 10 do
+      tracker:emit("a", { n = i }, {
+        ack = function()
+          told = told + 1
+        end,
+      })
+    end
+    while select(2, tracker:poll(30)) > 0 do
+      assert.is_true(told > 0)
+    end
+    assert.are.equal(10, told)
+    tracker:close()
+    local seen = {}
+    for i, event in ipairs(out:events()) do
+      assert.are.equal("high", event.data.priority)
+      seen[i] = event.data.n
+    end
+    assert.are.same({ 1, 3, 4, 5, 6, 7, 8, 9, 10 }, seen)
+  end)
+end)
