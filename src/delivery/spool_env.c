@@ -24,6 +24,9 @@
 #include "delivery/spool_record.h"
 
 #define MAX_READERS 256
+#define LOCK_FILE   "lock.mdb"
+/* Room for so many readers of 64 bytes, and a header. */
+#define LOCK_SIZE (MAX_READERS * 64 + 4096)
 
 /* What the file may grow beyond `max_bytes`, so that what has been delivered can be deleted
    when it is full: that takes new pages before it gives any. Address space alone. */
@@ -35,6 +38,18 @@ static tw_status fail_here(const tw_spool *spool, int code, const char *action,
 }
 
 /* -------------------------------------------------------------------- make */
+
+/* LMDB maps the file with its readers and writes to it through the map: where the disk has no
+   block for it, that would be SIGBUS. */
+static int allocate_lock_file(const char *folder, bool only_reads) {
+  char path[4096];
+  if (!tw_spool_path(path, sizeof path, folder, LOCK_FILE)) return ENAMETOOLONG;
+  int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return only_reads ? 0 : errno;
+  int code = posix_fallocate(fd, 0, LOCK_SIZE);
+  close(fd);
+  return code;
+}
 
 static int put_about(MDB_txn *txn, MDB_dbi tree, const char *name, uint64_t number, int size) {
   unsigned char value[8], stored[TW_RECORD_HEADER + sizeof value];
@@ -62,7 +77,8 @@ static int write_first(MDB_env *env) {
 
 static int make_file(const char *folder) {
   MDB_env *env;
-  int code = mdb_env_create(&env);
+  int code = allocate_lock_file(folder, false);
+  if (!code) code = mdb_env_create(&env);
   if (code) return code;
   code = mdb_env_open(env, folder, 0, 0600);
   if (!code) code = write_first(env);
@@ -90,10 +106,10 @@ static tw_status make_beside(const tw_spool *spool, const char *path, tw_error *
       !tw_spool_path(made, sizeof made, beside, TW_SPOOL_FILE))
     return tw_fail(error, TW_EINVAL, "%.256s: the path is too long", spool->folder);
   remove_from(beside, TW_SPOOL_FILE);
-  remove_from(beside, "lock.mdb");
+  remove_from(beside, LOCK_FILE);
   int code = mkdir(beside, 0700) && errno != EEXIST ? errno : make_file(beside);
   if (!code && rename(made, path)) code = errno;
-  remove_from(beside, "lock.mdb");
+  remove_from(beside, LOCK_FILE);
   rmdir(beside);
   if (!code) code = sync_folder(spool->folder);
   return code ? fail_here(spool, code, "cannot make the spool", error) : TW_OK;
@@ -131,7 +147,8 @@ static void close_on_exec(MDB_env *env) {
 /* Only the owner says how large the file may grow: others take what it says. */
 static int open_env(tw_spool *spool) {
   int dead;
-  int code = mdb_env_create(&spool->env);
+  int code = allocate_lock_file(spool->folder, spool->options.mode == TW_SPOOL_READ);
+  if (!code) code = mdb_env_create(&spool->env);
   if (code) return code;
   code = mdb_env_set_maxreaders(spool->env, MAX_READERS);
   if (!code && spool->options.mode == TW_SPOOL_OWN)

@@ -68,11 +68,12 @@ static void read_tree(const unsigned char *from, tw_tree *out) {
                    .root = number_at(from + 40, 8)};
 }
 
-static const char *tree_wrong(const tw_tree *tree, uint64_t last_page, unsigned flags) {
+/* The root may be behind the page's own last one: LMDB leaves it so when its last write fails.
+ */
+static const char *tree_wrong(const tw_tree *tree, unsigned flags) {
   if (tree->flags != flags) return "flags of a tree that Tidewire does not set";
   if ((tree->root == TW_NO_PAGE) != (tree->depth == 0)) return "the depth of an empty tree";
-  if (tree->root != TW_NO_PAGE && (tree->root < 2 || tree->root > last_page))
-    return "the root of a tree is outside of the file";
+  if (tree->root < 2) return "the root of a tree is a meta page";
   return tree->depth > TW_TREE_DEPTH ? "a tree is too deep" : NULL;
 }
 
@@ -94,8 +95,8 @@ static const char *meta_wrong(const unsigned char *page, uint64_t number, tw_met
   if (out->map_size >> 46) return "the size of the map is none";
   /* Both are 0 before the first transaction. */
   if (out->txnid && (out->txnid & 1) != number) return "another transaction's number";
-  const char *wrong = tree_wrong(&out->free, out->last_page, INTEGER_KEYS);
-  return wrong ? wrong : tree_wrong(&out->main, out->last_page, 0);
+  const char *wrong = tree_wrong(&out->free, INTEGER_KEYS);
+  return wrong ? wrong : tree_wrong(&out->main, 0);
 }
 
 /* The second meta page stands where the first one says, or where any size of pages would have
