@@ -550,14 +550,13 @@ typedef struct tw_failure {
   /// | `"engine"` | the engine had no memory to route an event |
   /// | `"state"` | handing the state of a script over to the next; or the script had to be made
   /// anew, or should be, because its memory is full |
-  /// | `"outbox"` | nothing by itself: a backend's breaker has changed (the error's code is TW_OK
-  /// when it delivers again), a call is late, or a bound was reached and `events` were shed |
-  /// | `"spool"` | writing it, which is tried again; the code is TW_OK when it is written again |
-  /// | `"replay"` | sending dead letters again |
-  /// | `"watch"` | nothing by itself: the system does not tell of changes of a script's files,
-  /// which are looked at once a second instead |
-  /// | `"breaker"` | nothing by itself: a function of a script was stopped again and again and
-  /// rests from now on; or it runs again, then the error's code is TW_OK |
+  /// | `"outbox"` | nothing by itself: a backend's breaker has changed (the error's code is
+  /// TW_OK when it delivers again), a call is late, or a bound was reached and `events` were
+  /// shed | | `"spool"` | writing it, which is tried again; the code is TW_OK when it is
+  /// written again | | `"replay"` | sending dead letters again | | `"watch"` | nothing by
+  /// itself: the system does not tell of changes of a script's files, which are looked at once
+  /// a second instead | | `"breaker"` | nothing by itself: a function of a script was stopped
+  /// again and again and rests from now on; or it runs again, then the error's code is TW_OK |
   const char *where;
   const char *path; ///< the router's or backend's path, "" for the root
   const char *name; ///< the processor's or timer's name, or of the function that rests, or
@@ -776,16 +775,15 @@ typedef struct tw_engine_ops {
 /// | `instruction_limit`, `time_limit` | of all that the script does for one event, or in one
 /// call without an event; 10 million, 1 s |
 /// | `max_event`, `max_depth` | limits of events read from JSON |
-/// | `spool` | a folder, or `{"path", "max_bytes", "min_free"}`: outboxes are kept there, with what
-/// scripts keep and how far sources were read |
-/// | `durability` | `"commit"` (the default with a spool): acknowledged is synced; `"os"`: outlives
-/// the process; `"memory"`: outboxes without a spool. Without any of these and without `delivery`
-/// workers call backends themselves |
-/// | `delivery` | `{"batch": …, "retry": …, …}`: for all backends; see docs/delivery.md |
-/// | `commit` | `{"bytes": "1MiB", "within": "2ms"}`: when a transaction begins at the latest |
-/// | `sync` | of durability `"os"`; 100 ms |
-/// | `ack` | `"durable"`, or `"delivered"`: when an event is acknowledged |
-/// | `dead` | `{"max_bytes": "256MiB"}`: how many dead letters a spool keeps |
+/// | `spool` | a folder, or `{"path", "max_bytes", "min_free"}`: outboxes are kept there, with
+/// what scripts keep and how far sources were read | | `durability` | `"commit"` (the default
+/// with a spool): acknowledged is synced; `"os"`: outlives the process; `"memory"`: outboxes
+/// without a spool. Without any of these and without `delivery` workers call backends
+/// themselves | | `delivery` | `{"batch": …, "retry": …, …}`: for all backends; see
+/// docs/delivery.md | | `commit` | `{"bytes": "1MiB", "within": "2ms"}`: when a transaction
+/// begins at the latest | | `sync` | of durability `"os"`; 100 ms | | `ack` | `"durable"`, or
+/// `"delivered"`: when an event is acknowledged | | `dead` | `{"max_bytes": "256MiB"}`: how
+/// many dead letters a spool keeps |
 ///
 /// The script's own `engine = { … }` holds where an option is not given here, but for what
 /// limits the script.
@@ -818,8 +816,8 @@ TW_API tw_status tw_engine_send_json(tw_engine *engine, const char *json, size_t
 TW_API tw_status tw_engine_backend(tw_engine *engine, tw_backend **out, tw_error *error);
 
 /// Waits until all that was sent before has been processed and its backends are flushed; where
-/// they have outboxes, until it is durable, and in memory or with `ack` "delivered", until it is
-/// delivered.
+/// they have outboxes, until it is durable, and in memory or with `ack` "delivered", until it
+/// is delivered.
 /// @param timeout_ms  negative: without limit
 /// @param[out] remaining  events that were not, in time; may be NULL
 /// @return TW_OK; TW_ELIMIT when the time was over; what a backend's flush said
@@ -876,10 +874,10 @@ typedef void (*tw_branch_visit_fn)(void *self, const tw_branch *branch);
 /// counts are final.
 TW_API void tw_engine_visit(tw_engine *engine, tw_branch_visit_fn visit, void *self);
 
-/// Takes no more events, processes those that wait, and ends the workers. Outboxes in memory are
-/// emptied first; what is left in a spool is delivered by the next engine that opens it. A reload that is
-/// under way gives up. When the time is over, only what cannot be interrupted is waited for: a
-/// call into a script, a backend or the host.
+/// Takes no more events, processes those that wait, and ends the workers. Outboxes in memory
+/// are emptied first; what is left in a spool is delivered by the next engine that opens it. A
+/// reload that is under way gives up. When the time is over, only what cannot be interrupted is
+/// waited for: a call into a script, a backend or the host.
 /// @param timeout_ms  negative: without limit
 /// @param[out] remaining  events that were dropped because the time was over; may be NULL
 /// @return TW_OK, also the second time; TW_ELIMIT when events were dropped; what closing said
