@@ -167,6 +167,7 @@ static tw_status start_carriers(tw_delivery *delivery, tw_error *error) {
   for (unsigned i = 0; i < delivery->count && !status; i++) {
     tw_carrier *carrier = &delivery->carriers[i];
     atomic_fetch_add(&delivery->refs, 1);
+    carrier->is_gone = false;
     status = tw_delivery_start_thread(&carrier->thread, tw_carrier_run, carrier, error);
     carrier->is_started = status == TW_OK;
     delivery->running += carrier->is_started;
@@ -176,12 +177,23 @@ static tw_status start_carriers(tw_delivery *delivery, tw_error *error) {
   return status;
 }
 
-tw_status tw_delivery_start(tw_delivery *delivery, tw_error *error) {
+/* Makes it as if it had never been started, but for the target, which is closed. */
+static void undo_start(tw_delivery *delivery) {
+  tw_delivery_stop(delivery, NULL);
   tw_delivery_lock(delivery);
-  tw_status status = start_carriers(delivery, error);
+  delivery->is_stopping = delivery->is_stopped = delivery->is_watch_over = false;
   tw_delivery_unlock(delivery);
-  if (!status) status = tw_delivery_start_watch(delivery, error);
-  if (status) tw_delivery_stop(delivery, NULL);
+}
+
+/* Threads that are there before another one fails see that it is over before they do anything.
+ */
+tw_status tw_delivery_start(tw_delivery *delivery, tw_error *error) {
+  tw_status status = tw_delivery_start_watch(delivery, error);
+  tw_delivery_lock(delivery);
+  if (!status) status = start_carriers(delivery, error);
+  delivery->is_stopping = status != TW_OK;
+  tw_delivery_unlock(delivery);
+  if (status) undo_start(delivery);
   return status;
 }
 

@@ -86,6 +86,7 @@ tw_outbox *tw_delivery_outbox(tw_delivery *delivery);
 bool tw_delivery_aim(tw_delivery *delivery, tw_backend *target, bool is_open);
 /// Other options from now on, bounds too, but for max_in_flight.
 void tw_delivery_tune(tw_delivery *delivery, const tw_delivery_options *options);
+/// @return TW_OK; TW_ELIMIT when the system gives no thread: it may be aimed and started again
 tw_status tw_delivery_start(tw_delivery *delivery, tw_error *error);
 
 /// Waits until all that has come so far is through.

@@ -1,5 +1,6 @@
 /* What others ask of a delivery while it is at work: other targets, an end; and several batches
    under way. */
+#define _GNU_SOURCE /* pthread_setattr_default_np */
 #include <unistd.h>
 
 #include "unit/delivery/delivery_case.h"
@@ -124,6 +125,34 @@ static void what_a_call_says_after_all_is_told_to_nobody(void **state) {
   assert_int_equal(tw_oom_live(), 0);
   assert_int_equal(heard.failures, 0);
   assert_int_equal(heard.changes, 0);
+}
+
+/* Threads that cannot be had: a stack of theirs is larger than what may be mapped. */
+static void a_start_without_threads_can_be_made_again(void **state) {
+  (void)state;
+  tw_error error = {.message = ""};
+  destination_init(&to, NULL);
+  options.max_in_flight = 3;
+  tw_delivery *delivery = new_delivery(NULL);
+  put(delivery, 0, 4);
+  assert_true(tw_delivery_aim(delivery, to.backend, false));
+  pthread_attr_t attributes, usual;
+  pthread_getattr_default_np(&usual);
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, (size_t)1 << 46);
+  assert_int_equal(pthread_setattr_default_np(&attributes), 0);
+  assert_int_equal(tw_delivery_start(delivery, &error), TW_ELIMIT);
+  assert_non_null(strstr(error.message, "the system gives no thread"));
+  assert_int_equal(pthread_setattr_default_np(&usual), 0);
+  pthread_attr_destroy(&attributes);
+  pthread_attr_destroy(&usual);
+  assert_int_equal(to.calls, 0);
+  assert_true(tw_delivery_aim(delivery, to.backend, false));
+  assert_int_equal(tw_delivery_start(delivery, &error), TW_OK);
+  await_all(delivery);
+  assert_int_equal(to.count, 4);
+  end_with(delivery);
+  destination_fini(&to);
 }
 
 static void a_delivery_that_was_never_started_frees_its_target(void **state) {
@@ -463,6 +492,7 @@ int main(void) {
       cmocka_unit_test_setup(a_call_under_way_is_waited_for, set_up),
       cmocka_unit_test_setup(a_call_that_does_not_return_is_left_behind, set_up),
       cmocka_unit_test_setup(what_a_call_says_after_all_is_told_to_nobody, set_up),
+      cmocka_unit_test_setup(a_start_without_threads_can_be_made_again, set_up),
       cmocka_unit_test_setup(a_delivery_that_was_never_started_frees_its_target, set_up),
       cmocka_unit_test_setup(without_a_target_the_outbox_waits, set_up),
       cmocka_unit_test_setup(another_target_is_tried_at_once_from_the_next_batch_on, set_up),
