@@ -50,6 +50,9 @@ tw_status tw_router_visit_with(tw_router *router, tw_buffer *path, tw_visit_fn v
 tw_status tw_router_set_delivery(tw_router *router, const char *name, const char *json,
                                  size_t len, tw_error *error);
 
+/// @return whether that was said of a backend in the tree
+bool tw_router_has_delivery(tw_router *router);
+
 /// Puts another backend into the place of each one in a tree that was never open, and which
 /// nobody changes meanwhile. A backend that hangs there under two names is one for each; of a
 /// router that does, what is below it is wrapped once, under the path that comes first.

@@ -35,6 +35,16 @@ tw_status tw_router_set_delivery(tw_router *router, const char *name, const char
   return TW_OK;
 }
 
+/* Trees are small, and this is asked when they are loaded: a router that hangs in one twice is
+   looked at twice. */
+bool tw_router_has_delivery(tw_router *router) {
+  tw_port *port = NULL;
+  bool has = false;
+  while (!has && (port = tw_router_next_port(router, port)))
+    has = port->child ? tw_router_has_delivery(port->child) : port->delivery != NULL;
+  return has;
+}
+
 /* -------------------------------------------------------------------- wrap */
 
 typedef struct wrapping {

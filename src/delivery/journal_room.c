@@ -35,6 +35,17 @@ static tw_spool_outbox *outbox_of(const tw_parcel *parcel) {
 
 /* ----------------------------------------------------------------- waiting */
 
+/* It stands under the number of the first event that is left. */
+static tw_status put_rest(const tw_spool_outbox *outbox, tw_spool_txn *txn,
+                          const tw_chunk *rest, tw_error *error) {
+  unsigned char key[TW_CHUNK_KEY_LEN];
+  const char *data;
+  size_t size;
+  tw_chunk_bytes(rest, &data, &size);
+  tw_chunk_key_write(key, outbox->draft.id, tw_chunk_first(rest));
+  return tw_spool_put(txn, TW_SPOOL_CHUNK, key, sizeof key, data, size, error);
+}
+
 /* Rewrites or deletes one chunk. */
 static tw_status shed_chunk(tw_spool_outbox *outbox, tw_spool_txn *txn,
                             const tw_spool_record *record, int priority, shortage *of,
@@ -51,11 +62,8 @@ static tw_status shed_chunk(tw_spool_outbox *outbox, tw_spool_txn *txn,
   if (status == TW_OK && rest != chunk) {
     uint64_t events = tw_chunk_count(chunk) - (rest ? tw_chunk_count(rest) : 0);
     uint64_t bytes = tw_chunk_text_len(chunk) - (rest ? tw_chunk_text_len(rest) : 0);
-    const char *data;
-    size_t size;
-    if (rest) tw_chunk_bytes(rest, &data, &size);
-    status = rest ? tw_spool_put(txn, TW_SPOOL_CHUNK, key, sizeof key, data, size, error)
-                  : tw_spool_delete(txn, TW_SPOOL_CHUNK, key, sizeof key, error);
+    status = tw_spool_delete(txn, TW_SPOOL_CHUNK, key, sizeof key, error);
+    if (status == TW_OK && rest) status = put_rest(outbox, txn, rest, error);
     outbox->draft.events -= events;
     outbox->draft.bytes -= bytes;
     outbox->draft_shed += events;

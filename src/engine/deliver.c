@@ -111,9 +111,12 @@ static bool deliver_line(tw_worker *worker, tw_cell *cell, tw_event *event, tw_e
   return is_processed;
 }
 
-static bool deliver_sent(tw_worker *worker, tw_event *event, tw_error *error) {
+/* A backend that is called at once and fails tells the acknowledgement so. */
+static bool deliver_sent(tw_worker *worker, tw_cell *cell, tw_event *event, tw_error *error) {
   uint64_t reached;
+  tw_ack *outer = tw_ack_swap(cell->ack);
   bool is_processed = event && send(worker, event, &reached, error);
+  tw_ack_swap(outer);
   if (!is_processed && worker->ops.failed)
     worker->ops.failed(worker->ops.self, "engine", event, 1, error);
   return is_processed;
@@ -125,7 +128,7 @@ static void deliver_one(tw_worker *worker, tw_cell *cell, tw_worker_counts *done
   if (cell->is_bound) worker->collector.is_bound = true;
   if (tw_cell_open(cell, &worker->store, event, &error)) event = NULL;
   bool is_processed = cell->block ? deliver_line(worker, cell, event, &error)
-                                  : deliver_sent(worker, event, &error);
+                                  : deliver_sent(worker, cell, event, &error);
   if (event) tw_event_end(event);
   tw_store_reset(&worker->store);
   if (cell->ack && is_processed) {

@@ -22,7 +22,7 @@ typedef struct tw_engine_options {
   tw_limits limits;
   char *spool; ///< folder, owned; NULL: there is none
   tw_durability durability;
-  bool has_outboxes;    ///< a spool, `durability` or `delivery` was given
+  bool has_outboxes; ///< a spool, `durability` or `delivery` was given, there or of a backend
   bool awaits_delivery; ///< `ack` is "delivered"
   uint64_t spool_bytes, spool_free, group_bytes, group_ns, sync_ns, dead_bytes;
   char *delivery; ///< options of deliveries, JSON, owned; NULL: {}

@@ -85,13 +85,16 @@ static void unref_portal(tw_portal *portal) {
   tw_free(portal);
 }
 
-/* Sending may wait for room; the workers end before the portal is closed, and so does that. */
+/* It does not wait for room: workers may wait for the very outbox that is emptied here. What
+   finds none is refused, and the backend may ask to be called again. */
 static tw_status emit_through(void *self, const tw_event *event, tw_error *error) {
   tw_portal *portal = self;
   pthread_mutex_lock(&portal->mutex);
   const tw_outlets *outlets = portal->outlets;
+  tw_worker_set_hasty(true);
   tw_status status = outlets ? outlets->ops.emit(outlets->ops.self, event, error)
                              : tw_fail(error, TW_ECLOSED, "the engine is closed");
+  tw_worker_set_hasty(false);
   pthread_mutex_unlock(&portal->mutex);
   return status;
 }
@@ -357,10 +360,10 @@ tw_status tw_outlets_wrap(tw_outlets *outlets, tw_front **fronts, tw_script *scr
 static tw_status aim(tw_front *front, tw_error *error) {
   tw_outlet *outlet = front->outlet;
   front_self *self = front->self;
-  bool is_open = self->is_used;
-  self->is_used = false;
   tw_delivery_tune(outlet->delivery, &front->options);
-  tw_delivery_aim(outlet->delivery, front->target, is_open);
+  if (!tw_delivery_aim(outlet->delivery, front->target, self->is_used))
+    return tw_no_memory(error);
+  self->is_used = false;
   if (outlet->is_started) return TW_OK;
   tw_status status = tw_delivery_start(outlet->delivery, error);
   outlet->is_started = status == TW_OK;

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/status.h"
+#include "core/inspect.h"
 #include "engine/change.h"
 #include "engine/durable.h"
 #include "engine/keeper.h"
@@ -34,6 +35,8 @@ static tw_status read_options(tw_engine *engine, tw_script *script, tw_engine_op
   if (status == TW_OK)
     status = tw_engine_options_read(engine->host_options, engine->host_options_len, own, len,
                                     out, error);
+  if (status == TW_OK && tw_router_has_delivery(tw_script_router(script)))
+    out->has_outboxes = true;
   if (status == TW_OK) out->deals = !out->partition_by && tw_script_has_partition(script);
   tw_free(own);
   tw_script_release(script);

@@ -21,6 +21,13 @@
 enum { LINGER_ROUNDS = 8, LINGER_NS = 50000 };
 
 static __thread tw_worker *here;
+static __thread bool is_hasty_here;
+
+void tw_worker_set_hasty(bool is_hasty) { is_hasty_here = is_hasty; }
+
+/* A worker does not wait for itself, nor for another that may wait for it; nor does a delivery,
+   which a worker may wait for. */
+static bool may_wait(void) { return !here && !is_hasty_here; }
 
 bool tw_worker_is_here(void) { return here != NULL; }
 tw_worker *tw_worker_current(void) { return here; }
@@ -65,15 +72,14 @@ static tw_cell *take_oldest(tw_worker *worker) {
   return cell;
 }
 
-/* Makes room as the policy says. A worker does not wait for itself, nor for another that may
-   wait for it. @param[out] gone  the event that is dropped, or NULL */
+/* Makes room as the policy says. @param[out] gone  the event that is dropped, or NULL */
 static tw_drop_cause make_room(tw_worker *worker, tw_cell *fresh, tw_cell **gone) {
   tw_drop_cause cause = TW_DROP_NEWEST;
   *gone = NULL;
   switch (worker->options->overload) {
     case TW_OVERLOAD_BLOCK:
-      if (!here && wait_for_room(worker, is_full, worker->options->block_ns)) return cause;
-      if (!here) cause = TW_DROP_TIMEOUT;
+      if (may_wait() && wait_for_room(worker, is_full, worker->options->block_ns)) return cause;
+      if (may_wait()) cause = TW_DROP_TIMEOUT;
       break;
     case TW_OVERLOAD_NEWEST: break;
     case TW_OVERLOAD_OLDEST:

@@ -120,6 +120,8 @@ tw_status tw_worker_feed(tw_worker *worker, tw_cell *cell, tw_error *error);
 bool tw_worker_is_here(void);
 /// @return the worker that is calling, NULL when it is none
 tw_worker *tw_worker_current(void);
+/// Sets whether the calling thread must not wait for room in a queue, as a worker must not.
+void tw_worker_set_hasty(bool is_hasty);
 /// @return where the event comes from that the calling worker has at hand; NULL: no source's
 const tw_origin *tw_worker_origin(void);
 

@@ -389,6 +389,60 @@ static void what_is_left_in_memory_at_the_end_is_told(void **state) {
   tw_engine_unref(engine);
 }
 
+/* Without outboxes a backend's failure is the acknowledgement's. */
+static void a_backend_that_is_called_at_once_fails_the_acknowledgement(void **state) {
+  (void)state;
+  acks to = {0};
+  letters told_of = {0};
+  write_file("main.lua", HEAD
+             "return tw.router { backends = { a = { send = function(self, event)"
+             " if event.bad then return false, 'no' end end } } }");
+  const tw_engine_ops ops = {.failed = count_failure};
+  tw_engine *engine;
+  assert_int_equal(tw_engine_new(path_of("main.lua"), NULL, 0, &ops, &told_of, &engine, NULL),
+                   TW_OK);
+  send_acked(engine, &to, "{\"n\":1}");
+  send_acked(engine, &to, "{\"bad\":1}");
+  flush(engine);
+  assert_int_equal(to.good, 1);
+  assert_int_equal(to.bad, 1);
+  close_engine(engine);
+}
+
+static void delivery_beside_a_backend_gives_all_of_them_outboxes(void **state) {
+  (void)state;
+  write_file("main.lua",
+             HEAD
+             "return tw.router { backends = { a = tw.backends.null { delivery = { timeout = "
+             "5 } }, out = tw.backends.file { path = '%s' } } }",
+             path_of("out"));
+  tw_engine *engine = start("{}", NULL);
+  for (unsigned i = 0; i < 10; i++) send(engine, "{}");
+  flush(engine);
+  assert_int_equal(lines_in("out"), 10);
+  assert_non_null(engine->committer.journal);
+  write_script("");
+  assert_refused(engine, "delivery cannot be changed");
+  close_engine(engine);
+}
+
+/* Each event makes another one: the queue, the outbox and the backend wait for each other
+   unless somebody gives way. */
+static void a_backend_that_emits_into_a_full_queue_stops_nothing(void **state) {
+  (void)state;
+  write_file("main.lua",
+             HEAD
+             "return tw.router { backends = { lua = { send = function(self, event)\n"
+             "  if not event.data then tw.emit('again', { n = 1 }) end end },\n"
+             "  out = tw.backends.file { path = '%s' } } }",
+             path_of("out"));
+  tw_engine *engine = start("{\"queue\":2,\"delivery\":{\"max_events\":3}}", NULL);
+  for (unsigned i = 0; i < 3000; i++) assert_int_equal(send(engine, "{\"n\":%u}", i), TW_OK);
+  flush(engine);
+  assert_true(lines_in("out") >= 3000);
+  close_engine(engine);
+}
+
 /* ------------------------------------------------------------- state, crashes */
 
 static const char *const counting = HEAD
@@ -806,6 +860,9 @@ int main(void) {
       engine_test(an_event_that_is_refused_is_a_dead_letter_in_the_spool),
       engine_test(without_a_spool_the_host_gets_dead_letters),
       engine_test(what_is_left_in_memory_at_the_end_is_told),
+      engine_test(a_backend_that_is_called_at_once_fails_the_acknowledgement),
+      engine_test(delivery_beside_a_backend_gives_all_of_them_outboxes),
+      engine_test(a_backend_that_emits_into_a_full_queue_stops_nothing),
       engine_test(state_counts_each_committed_event_once_across_kills),
       engine_test(another_number_of_workers_is_refused),
       engine_test(a_reload_changes_where_an_outbox_delivers_to),
