@@ -1,5 +1,5 @@
 #!/bin/sh
-# The benchmarks: run.sh BUILD_FOLDER [job|emit|engine|growth|parts|key|reload ...]. All by default.
+# The benchmarks: run.sh BUILD_FOLDER [job|emit|engine|spool|isolation|growth|parts|key|reload ...]. All by default.
 # Figures are ratios within one run; absolute times of a shared machine mean little.
 set -eu
 build=$1; shift
@@ -86,13 +86,56 @@ reload() {
   "$build/tests/bench/bench_reload_bench" "$here" "${BENCH_RELOADS:-1000}"
 }
 
-[ $# -gt 0 ] || set -- job emit engine growth parts key reload
+# Until all is with its backends, by time: "os" is to do at least 0.70 of what memory does, and
+# "commit" 0.50. Beside them a program that appends the same bytes, and syncs as often as a commit
+# of a mebibyte does.
+spool() {
+  file=$(input)
+  spool=$work/spool
+  bench=$build/tests/bench/bench_durable_bench
+  job="rm -rf $spool; BENCH_SPOOL=$spool BENCH_OUT=$work/tide"
+  run="exec $bench job $here/spool_router.lua $file"
+  echo "# spool: the routing job; by time, os is to be at least 0.70 and commit 0.50"
+  "$build/tests/bench/bench_race" "$runs" "$events" \
+    "in memory" "$job BENCH_DURABILITY=none $run" \
+    "outboxes in memory" "$job BENCH_DURABILITY=memory $run" \
+    "spool, os" "$job BENCH_DURABILITY=os $run" \
+    "spool, commit" "$job BENCH_DURABILITY=commit $run" \
+    "append" "exec $bench append $file $work/appended 0" \
+    "append, fdatasync" "exec $bench append $file $work/appended 1048576"
+  rm -f "$work/appended"
+  echo "# spool: the store alone"
+  mkdir -p "$spool"
+  "$build/tests/bench/bench_spool_bench" "$spool"
+  backlog "${BENCH_BACKLOG:-1000000}" 200
+  echo "# spool: memory with 100 MB and with 2 GB that wait"
+  backlog 100000 1000
+  backlog 2000000 1000
+}
+
+backlog() { # EVENTS BYTES
+  rm -rf "$spool"
+  export BENCH_SPOOL="$spool"
+  echo "# spool: a start with $1 undelivered events of $2 bytes"
+  "$bench" fill "$here/backlog_router.lua" "$1" "$2"
+  for run in 1 2 3; do "$bench" first "$here/backlog_router.lua"; done
+  "$bench" first "$here/backlog_router.lua" all
+  rm -rf "$spool"
+}
+
+isolation() {
+  echo "# isolation: a healthy backend beside one that hangs, one that fails and a slow one"
+  "$build/tests/bench/bench_isolation_bench"
+}
+
+[ $# -gt 0 ] || set -- job emit engine spool isolation growth parts key reload
 for part in "$@"; do
   echo "## $part: $(nproc) processors, load $(cut -d ' ' -f 1-3 /proc/loadavg)"
   case $part in
-    job | emit | engine | growth | parts | key | reload) "$part" ;;
+    job | emit | engine | spool | isolation | growth | parts | key | reload) "$part" ;;
     *)
-      echo "bench: unknown part '$part': job, emit, engine, growth, parts, key, reload" >&2
+      echo "bench: unknown part '$part': job, emit, engine, spool, isolation," \
+        "growth, parts, key, reload" >&2
       exit 64
       ;;
   esac

@@ -1,8 +1,11 @@
 /* The program that the oracle kills: an engine with a spool, threads that emit numbered events
    with acknowledgements, one that reloads, and a backend of the host's that fails at random.
 
-   emitter SEED           emits until it is killed; with SIGTERM it closes its engine
-   emitter SEED drain     emits nothing, and ends when all outboxes are empty
+   emitter SEED            emits until it is killed; with SIGTERM it closes its engine
+   emitter SEED until N    closes it when N events were acknowledged in this life
+   emitter SEED drain      emits nothing, and ends when all outboxes are empty
+
+   Exit status 3: it cannot begin, or end; 4: events are not acknowledged any more.
 
    It runs in the folder of the round, where router.lua and the ledger lie. Everything that an
    event holds follows from its number, so that judge.lua can tell whether it is whole. The
@@ -18,7 +21,7 @@
 #include "ledger.h"
 #include "tidewire.h"
 
-enum { THREADS = 3, KEYS = 4, UNDER_WAY = 800, VARIANTS = 12 };
+enum { THREADS = 3, KEYS = 4, UNDER_WAY = 800, VARIANTS = 12, PATIENCE_S = 90 };
 
 typedef struct bed {
   ledger *book;
@@ -29,6 +32,8 @@ typedef struct bed {
   int out; /* of the host's backend */
   atomic_bool is_over;
   _Atomic int64_t under_way;
+  uint64_t wanted; /* acknowledgements, before it ends; 0: without end */
+  _Atomic uint64_t acknowledged;
 } bed;
 
 typedef struct sender {
@@ -56,6 +61,7 @@ static void told(void *self, tw_status status, const tw_error *error) {
   uint64_t number = (uint64_t)(uintptr_t)self;
   (void)error;
   atomic_store(&the.book->marks[number], status ? FAILED : ACKED);
+  if (!status) atomic_fetch_add(&the.acknowledged, 1);
   atomic_fetch_sub(&the.under_way, 1);
 }
 
@@ -227,19 +233,33 @@ static void end(void) {
   tw_engine_unref(the.engine);
 }
 
+static void await_end(void) {
+  const struct timespec moment = {0, 20000000};
+  sigset_t wanted;
+  uint64_t before = 0;
+  sigemptyset(&wanted);
+  sigaddset(&wanted, SIGTERM);
+  for (int idle = 0; sigtimedwait(&wanted, NULL, &moment) != SIGTERM; idle++) {
+    uint64_t now = atomic_load(&the.acknowledged);
+    if (the.wanted && now >= the.wanted) return;
+    if (now != before) idle = 0;
+    before = now;
+    if (the.wanted && idle > PATIENCE_S * 50) {
+      fputs("emitter: events are not acknowledged any more\n", stderr);
+      exit(4);
+    }
+  }
+}
+
 static void run(void) {
   sender senders[THREADS];
   pthread_t reloads;
-  sigset_t wanted;
-  int number;
-  sigemptyset(&wanted);
-  sigaddset(&wanted, SIGTERM);
   for (unsigned i = 0; i < THREADS; i++) {
     senders[i] = (sender){.bed = &the, .index = i};
     pthread_create(&senders[i].thread, NULL, emit_on, &senders[i]);
   }
   pthread_create(&reloads, NULL, reload_on, NULL);
-  sigwait(&wanted, &number);
+  await_end();
   atomic_store(&the.is_over, true);
   for (unsigned i = 0; i < THREADS; i++) pthread_join(senders[i].thread, NULL);
   pthread_join(reloads, NULL);
@@ -265,7 +285,8 @@ int main(int argc, char **argv) {
   setvbuf(stderr, NULL, _IOLBF, 0);
   the.book = ledger_open("ledger");
   the.seed = strtoull(argv[1], NULL, 10);
-  the.is_draining = argc > 2;
+  the.is_draining = argc == 3;
+  the.wanted = argc == 4 ? strtoull(argv[3], NULL, 10) : 0;
   uint64_t state = the.seed;
   if (the.is_draining) write_script("calm", 0);
   else if (access("main.lua", F_OK)) write_script("faults", (unsigned)below(&state, VARIANTS));
