@@ -27,9 +27,10 @@ words_of() {
 # One life with a fault: CALLS ERRNO PATH FIRST
 life() {
   lives=$((lives + 1))
-  status=0
+  status=0 count=3
+  [ "$2" != short ] || count=1 # a second one in a row may tear what the first has saved
   (cd "$work" && LD_PRELOAD=$fault FAULT_CALLS=$1 FAULT_ERRNO=$2 FAULT_PATH="$3" FAULT_FIRST=$4 \
-    FAULT_COUNT=3 exec "$build/tests/oracle/emitter" "$lives" until 400 2>life.log) || status=$?
+    FAULT_COUNT=$count exec "$build/tests/oracle/emitter" "$lives" until 400 2>life.log) || status=$?
   cat "$work/life.log" >>"$work/emitter.log"
   if [ $status = 3 ]; then
     grep -q "^emitter: start: .*\\($(words_of "$2")\\)" "$work/life.log" ||
