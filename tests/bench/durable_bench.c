@@ -1,13 +1,18 @@
-/* What a spool costs: one process for each figure, started in turn by run.sh.
+/* What a spool costs an engine: one process for each figure, started in turn by run.sh.
 
-     durable_bench job SCRIPT EVENTS_FILE        the file's lines through an engine, until all are
-                                                 with their backends
-     durable_bench append EVENTS_FILE OUT BYTES  the plain program beside it: the file's bytes
-                                                 appended, with fdatasync after each BYTES; 0:
-   none durable_bench fill SCRIPT EVENTS BYTES      a spool with so many undelivered events of so
-   many bytes each durable_bench first SCRIPT [all]            the time from the start of the
-   process until a backend has the first of them; `all`: goes on until all are delivered, and
-   tells the memory
+     durable_bench job SCRIPT EVENTS_FILE
+   The file's lines through an engine, until all are with their backends.
+
+     durable_bench append EVENTS_FILE OUT BYTES
+   The plain program beside it: the file's bytes appended, with fdatasync after each BYTES; 0:
+   without.
+
+     durable_bench fill SCRIPT EVENTS BYTES
+   A spool with so many undelivered events of so many bytes each.
+
+     durable_bench first SCRIPT [all]
+   The time from the start of the process until a backend has the first of them; `all`: goes on
+   until all are delivered, and tells the memory.
 
    All wait for what they have asked for; nothing is left to happen after the end. */
 #include <errno.h>

@@ -45,7 +45,7 @@ life() {
 
 judge() {
   (cd "$work" && "$build/tests/oracle/emitter" 1 drain 2>>emitter.log &&
-    "$build/tidewire" spool verify spool &&
+    "$build/tidewire" spool verify -q spool &&
     "$build/tidewire" dead export spool >dead.ndjson &&
     lua5.4 "$here/judge.lua" "$lives" dead.ndjson) || fail "$1: judged wrong"
 }

@@ -19,6 +19,7 @@ round() { # KILLS SEED
   (
     cd "$work" &&
       "$build/tests/oracle/oracle" "$build/tests/oracle/emitter" "$1" "$2" &&
+      "$build/tidewire" spool verify -q spool &&
       "$build/tidewire" dead export spool >dead.ndjson &&
       lua5.4 "$here/judge.lua" "$1" dead.ndjson
   ) || { echo "oracle: wrong with seed $2 (see $work)" >&2; exit 1; }
