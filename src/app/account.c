@@ -1,7 +1,9 @@
 /// account.c: one lock for all that the workers tell.
 ///
-/// Records are gathered and written in large pieces while lines are under way. What is told
-/// while none is, by a timer or at the end, is written at once.
+/// With a spool, rejected lines and dead letters are the engine's to keep, together with how
+/// far the source was read. Without one, records are gathered and written in large pieces while
+/// lines are under way. What is told while none is, by a timer or at the end, is written at
+/// once.
 #include "app/account.h"
 
 #include <stdio.h>
@@ -23,11 +25,17 @@ void tw_account_fini(tw_account *account) {
   pthread_mutex_destroy(&account->mutex);
 }
 
+void tw_account_use_spool(tw_account *account) {
+  pthread_mutex_lock(&account->mutex);
+  account->has_spool = true;
+  pthread_mutex_unlock(&account->mutex);
+}
+
 static void rejected(void *self, const tw_block *block, const tw_line *line,
                      const tw_error *why) {
   tw_account *account = self;
   pthread_mutex_lock(&account->mutex);
-  tw_rejects_add(&account->rejects, block->source, line, why);
+  if (!account->has_spool) tw_rejects_add(&account->rejects, block->source, line, why);
   pthread_mutex_unlock(&account->mutex);
 }
 
@@ -35,7 +43,8 @@ static void done(void *self, const tw_block *block) {
   tw_account *account = self;
   pthread_mutex_lock(&account->mutex);
   tw_tally_add(&account->tally, &block->tally);
-  if (block->tally.left) account->output_failed = true;
+  if (block->tally.left && block->file) account->has_left = true;
+  else if (block->tally.left) account->output_failed = true;
   pthread_mutex_unlock(&account->mutex);
 }
 
@@ -55,7 +64,7 @@ void tw_account_failed(void *self, const tw_failure *failure) {
 void tw_account_dead(void *self, const tw_failure *failure) {
   tw_account *account = self;
   pthread_mutex_lock(&account->mutex);
-  tw_failures_keep(&account->failures, failure);
+  if (!account->has_spool) tw_failures_keep(&account->failures, failure);
   if (!failure->origin) tw_sink_flush(&account->dead);
   pthread_mutex_unlock(&account->mutex);
 }

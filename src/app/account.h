@@ -13,12 +13,17 @@ typedef struct tw_account {
   tw_tally tally;        ///< of the blocks that are done
   tw_sink rejects, dead;
   tw_failures failures;
-  bool output_failed; ///< something could not be written, or was left
+  bool output_failed; ///< something could not be written, or was left and is lost
+  bool has_left;      ///< something was left that its cursor leads back to
+  bool has_spool;     ///< which keeps rejected lines and dead letters
 } tw_account;
 
 /// @param rejects, dead  paths, borrowed
 void tw_account_init(tw_account *account, tw_term *term, const char *rejects, const char *dead);
 void tw_account_fini(tw_account *account);
+
+/// Leaves rejected lines and dead letters to the engine's spool.
+void tw_account_use_spool(tw_account *account);
 
 /// For the intake of the input; its `self` is the account.
 extern const tw_intake_ops tw_account_intake;

@@ -149,7 +149,8 @@ static bool visit_limited(void *self, const tw_letter *letter) {
   return go_on && --limited->left > 0;
 }
 
-static bool look_at(void *self, const tw_dead_batch *batch, tw_status *status,
+static bool look_at(void *self, const tw_dead_batch *batch,
+                    tw_status *status, // NOLINT(readability-non-const-parameter)
                     tw_error *error) {
   tw_limited *limited = self;
   const tw_dead_visit *which = limited->which;

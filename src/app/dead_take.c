@@ -86,7 +86,7 @@ static uint64_t replay_number(tw_move *move) {
 static void end_events(tw_move *move) {
   tw_chunk *chunk;
   tw_buffer key = {0};
-  if (move->status || !move->events.count) return;
+  if (move->status || !move->events.count || !move->path.data) return;
   uint64_t number = replay_number(move);
   if (!move->status && !tw_buffer_reserve(&key, move->path.len + TW_REPLAY_KEY_TAIL))
     move->status = tw_no_memory(move->error);

@@ -16,15 +16,17 @@ void tw_progress_begin(tw_progress *progress, tw_term *term) {
   progress->began = progress->shown = tw_clock_monotonic_ns();
 }
 
-void tw_progress_tick(tw_progress *progress, const tw_tally *tally) {
+void tw_progress_tick(tw_progress *progress, const tw_tally *tally, uint64_t waiting) {
   if (!progress->term) return;
   uint64_t now = tw_clock_monotonic_ns();
   if (now - progress->shown < INTERVAL) return;
   progress->shown = now;
   double seconds = (double)(now - progress->began) / SECOND;
-  char read[TW_GROUPED_ROOM], rejected[TW_GROUPED_ROOM], rate[TW_GROUPED_ROOM], line[160];
-  snprintf(line, sizeof line, "%s read, %s rejected, %s events/s",
+  char read[TW_GROUPED_ROOM], rejected[TW_GROUPED_ROOM], rate[TW_GROUPED_ROOM];
+  char left[TW_GROUPED_ROOM], line[160];
+  snprintf(line, sizeof line, "%s read, %s rejected, %s%s%s events/s",
            tw_grouped(tally->read, read), tw_grouped(tally->rejected, rejected),
+           waiting ? tw_grouped(waiting, left) : "", waiting ? " waiting, " : "",
            tw_grouped((uint64_t)((double)tally->read / seconds), rate));
   tw_term_progress(progress->term, line);
 }

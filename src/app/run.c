@@ -64,6 +64,11 @@ static int examine(const tw_run *run, const char *name) {
     tw_term_complain(run->term, "%s: %s; nothing was routed", tw_input_title(name), reason);
     return TW_EXIT_INPUT;
   }
+  if (run->options.follow && (standard || !S_ISREG(info.st_mode))) {
+    tw_term_complain(run->term, "%s: only a file can be followed: leave out --follow",
+                     tw_input_title(name));
+    return TW_EXIT_USAGE;
+  }
   const char *same = is_same(&info, run->options.rejects) ? run->options.rejects : NULL;
   if (!same && is_same(&info, run->options.dead)) same = run->options.dead;
   if (!same) return TW_EXIT_DONE;
@@ -160,7 +165,10 @@ static int claim_socket(tw_run *run) {
 /// Signals still end the process at once here: nothing is gathered yet.
 static int start(tw_run *run) {
   tw_error error;
-  if (new_engine(run, &error) == TW_OK) return TW_EXIT_DONE;
+  if (new_engine(run, &error) == TW_OK) {
+    if (tw_engine_has_spool(run->feed.engine)) tw_account_use_spool(&run->account);
+    return TW_EXIT_DONE;
+  }
   tw_term_complain(run->term, "%s", error.message);
   if (run->is_refused) return TW_EXIT_USAGE;
   return run->is_loaded ? TW_EXIT_OUTPUT : TW_EXIT_SCRIPT;
@@ -177,20 +185,51 @@ static int stand_by(tw_run *run) {
   return TW_EXIT_UNAVAILABLE;
 }
 
-/// All that was read has been processed, or is given up because its time was over.
-static void drain(tw_run *run) {
+/// All that was read has been processed, or is given up because its time was over. What waits
+/// in outboxes has the same time to be delivered; what fails and fails is not waited for.
+/// @return whether all is delivered
+static bool drain(tw_run *run) {
   tw_intake_wait(&run->intake, 0, -1);
-  if (!tw_drain_end(run->drain)) return;
-  tw_term_complain(run->term, "%llu events were not processed: the time of --drain was over",
-                   (unsigned long long)tw_account_tally(&run->account).left);
+  bool ok = tw_engine_drain(run->feed.engine, run->options.drain_ms, NULL, NULL) == TW_OK;
+  bool is_over = tw_drain_end(run->drain);
+  unsigned long long left = tw_account_tally(&run->account).left;
+  if (is_over && left)
+    tw_term_complain(run->term, "%llu events were not processed: the time of --drain was over",
+                     left);
+  return ok;
 }
 
-/// Closing flushes; its failures are in the counts only after it, so the report waits.
+/// The folder of the spool; NULL: there is none.
+static const char *spool(const tw_run *run) {
+  const tw_engine *engine = run->feed.engine;
+  return tw_engine_has_spool(engine) ? engine->options.spool : NULL;
+}
+
+/// Tells of what was not delivered: with a spool it is safe there.
+static void tell_waiting(void *self, const tw_branch *branch) {
+  tw_run *run = self;
+  if (!branch->outbox || !branch->outbox->waiting) return;
+  unsigned long long count = branch->outbox->waiting;
+  const char *folder = spool(run), *plural = count == 1 ? "" : "s";
+  if (folder)
+    tw_term_complain(run->term, "%llu event%s wait%s for \"%s\" in %s: run again", count,
+                     plural, count == 1 ? "s" : "", branch->path, folder);
+  else
+    tw_term_complain(run->term, "%llu event%s for \"%s\" could not be delivered and %s lost",
+                     count, plural, branch->path, count == 1 ? "is" : "are");
+  if (!folder) run->account.output_failed = true;
+}
+
+/// Closing flushes; its failures are in the counts only after it, so the report waits. Outboxes
+/// in memory are waited for when they are closed: not those that fail and fail.
 static void finish(tw_run *run) {
-  drain(run);
-  if (tw_engine_close(run->feed.engine, -1, NULL, NULL)) run->account.output_failed = true;
+  bool has_spool = tw_engine_has_spool(run->feed.engine);
+  int timeout_ms = drain(run) || has_spool ? -1 : 0;
+  if (tw_engine_close(run->feed.engine, timeout_ms, NULL, NULL))
+    run->account.output_failed = true;
   tw_account_flush(&run->account);
   tw_steering_end(&run->steering);
+  tw_engine_visit(run->feed.engine, tell_waiting, run);
 }
 
 /// In the order of tw_exit: lost output is worse than unread input.
@@ -198,6 +237,7 @@ static int status_of(const tw_run *run, const tw_totals *totals) {
   const tw_account *account = &run->account;
   if (account->output_failed || totals->failed || account->rejects.lost || account->dead.lost)
     return TW_EXIT_OUTPUT;
+  if (totals->waiting || account->has_left) return TW_EXIT_WAITING;
   if (run->feed.input_failed) return TW_EXIT_INPUT;
   if (run->options.strict && account->tally.rejected) return TW_EXIT_REJECTED;
   return TW_EXIT_DONE;
@@ -217,6 +257,8 @@ static int report(tw_run *run) {
                         .engine = run->feed.engine,
                         .rejects = &run->account.rejects,
                         .dead = &run->account.dead,
+                        .unfinished = run->feed.unfinished,
+                        .spool = spool(run),
                         .seconds = (double)took / 1e9,
                         .cpu_seconds = cpu_seconds(),
                         .peak = tw_peak_memory(),
@@ -235,8 +277,7 @@ static int route(tw_run *run) {
   int status = stand_by(run);
   if (status) return status;
   tw_progress_begin(&run->progress, run->options.quiet ? NULL : run->term);
-  for (char **name = inputs(run); *name && !tw_signals_caught(); name++)
-    tw_feed_file(&run->feed, *name);
+  tw_feed_read(&run->feed, inputs(run), run->options.follow);
   finish(run);
   return report(run);
 }

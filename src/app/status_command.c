@@ -89,16 +89,43 @@ static bool name_backend(tw_sheet *sheet, size_t index, tw_buffer *out) {
   return tw_buffer_pad(out, 1);
 }
 
+static bool has_outbox(tw_sheet *sheet, size_t index) {
+  char path[64];
+  return *tw_reply_text(sheet->answer, member(index, "outbox.breaker", path)) != 0;
+}
+
+/// How far delivery is behind; nothing for a backend that takes its events at once.
+static void outbox_cells(tw_sheet *sheet, size_t index) {
+  static const char *const counts[] = {"outbox.waiting", "outbox.retries", "outbox.dead",
+                                       "outbox.shed"};
+  char path[64];
+  if (!has_outbox(sheet, index)) return;
+  for (int i = 0; i < 4; i++)
+    cell(sheet, tw_reply_count(sheet->answer, member(index, counts[i], path)));
+  tw_buffer_printf(&sheet->out, "%14s",
+                   tw_reply_text(sheet->answer, member(index, "outbox.breaker", path)));
+}
+
+static void backend_heading(tw_sheet *sheet, bool with_outboxes) {
+  tw_buffer_printf(&sheet->out, "%-*s%14s%14s", sheet->width + 2, "backend", "sent", "failed");
+  if (with_outboxes)
+    tw_buffer_printf(&sheet->out, "%14s%14s%14s%14s%14s", "waiting", "retries", "dead", "shed",
+                     "breaker");
+  end_row(sheet);
+}
+
 static void backend_rows(tw_sheet *sheet) {
   char path[64];
   tw_buffer name = {0};
+  bool with_outboxes = false;
+  for (size_t i = 0; name_backend(sheet, i, &name); i++)
+    if (has_outbox(sheet, i)) with_outboxes = true;
   for (size_t i = 0; name_backend(sheet, i, &name); i++) {
-    if (i == 0)
-      tw_buffer_printf(&sheet->out, "%-*s%14s%14s\n", sheet->width + 2, "backend", "sent",
-                       "failed");
+    if (i == 0) backend_heading(sheet, with_outboxes);
     begin_row(sheet, name.data);
     cell(sheet, tw_reply_count(sheet->answer, member(i, "sent", path)));
     cell(sheet, tw_reply_count(sheet->answer, member(i, "failed", path)));
+    outbox_cells(sheet, i);
     end_row(sheet);
   }
   tw_buffer_fini(&name);

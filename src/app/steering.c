@@ -54,6 +54,19 @@ static void add_refusal(tw_steering *steering, tw_builder *json) {
   pthread_mutex_unlock(&steering->mutex);
 }
 
+static void add_outbox(const tw_outbox_stats *stats, tw_builder *json) {
+  tw_builder_key(json, "outbox");
+  tw_builder_begin_object(json);
+  count(json, "waiting", stats->waiting);
+  count(json, "waiting_bytes", stats->waiting_bytes);
+  count(json, "retries", stats->retries);
+  count(json, "dead", stats->dead);
+  count(json, "shed", stats->shed);
+  count(json, "late", stats->late);
+  tw_control_text(json, "breaker", stats->breaker);
+  tw_builder_end_object(json);
+}
+
 static void add_backend(void *self, const tw_branch *branch) {
   tw_builder *json = self;
   if (!branch->kind) return;
@@ -63,6 +76,7 @@ static void add_backend(void *self, const tw_branch *branch) {
   count(json, "sent", branch->backend.sent);
   count(json, "failed", branch->backend.failed);
   count(json, "duplicate", branch->backend.duplicate);
+  if (branch->outbox) add_outbox(branch->outbox, json);
   tw_builder_end_object(json);
 }
 

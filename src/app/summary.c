@@ -18,6 +18,8 @@ static void add(void *self, const tw_branch *branch) {
     totals->failed += branch->backend.failed;
     totals->duplicate += branch->backend.duplicate;
     width += strlen(branch->kind) + 3;
+    if (branch->outbox) totals->has_outboxes = true;
+    if (branch->outbox) totals->waiting += branch->outbox->waiting;
   } else {
     totals->routers++;
     totals->failures += branch->router.failed;
@@ -77,11 +79,44 @@ static void router_row(void *self, const tw_branch *branch) {
   tw_buffer_byte(table->out, '\n');
 }
 
+/// Outboxes are shown when they say something: a good run has emptied them at once.
+static bool has_news(const tw_branch *branch) {
+  const tw_outbox_stats *stats = branch->outbox;
+  return stats && (stats->waiting || stats->retries || stats->dead || stats->shed ||
+                   stats->late || strcmp(stats->breaker, "closed") != 0);
+}
+
+static void look_for_news(void *self, const tw_branch *branch) {
+  bool *found = self;
+  if (has_news(branch)) *found = true;
+}
+
+static void outbox_row(void *self, const tw_branch *branch) {
+  const tw_table *table = self;
+  const tw_outbox_stats *stats = branch->outbox;
+  if (!has_news(branch)) return;
+  row(table, branch->path, stats->waiting, TW_YELLOW);
+  cell(table, stats->retries, TW_PLAIN);
+  cell(table, stats->dead, TW_RED);
+  cell(table, stats->shed, TW_RED);
+  cell(table, stats->late, TW_YELLOW);
+  tw_buffer_printf(table->out, "%14s\n", stats->breaker);
+}
+
 static void heading(const tw_table *table, const char *name, const char *const *columns) {
   tw_buffer_printf(table->out, "%s%-*s", tw_term_style(table->term, TW_BOLD), table->width + 2,
                    name);
   for (; *columns; columns++) tw_buffer_printf(table->out, "%14s", *columns);
   tw_buffer_printf(table->out, "%s\n", tw_term_style(table->term, TW_PLAIN));
+}
+
+static void show_outboxes(tw_table *table, tw_engine *engine) {
+  const char *const columns[] = {"waiting", "retries", "dead", "shed", "late", "breaker", NULL};
+  bool is_worth_it = false;
+  tw_engine_visit(engine, look_for_news, &is_worth_it);
+  if (!is_worth_it) return;
+  heading(table, "outbox", columns);
+  tw_engine_visit(engine, outbox_row, table);
 }
 
 /// Routers are shown when they say something that the other rows do not.
@@ -91,6 +126,7 @@ static void show_tree(tw_table *table, tw_engine *engine, const tw_totals *total
   const char *const routers[] = {"received", "dropped", "unrouted", "failures", "dead", NULL};
   heading(table, "backend", backends);
   tw_engine_visit(engine, backend_row, table);
+  show_outboxes(table, engine);
   if (totals->routers == 1 && !totals->failures && !totals->dead) return;
   heading(table, "router", routers);
   tw_engine_visit(engine, router_row, table);
@@ -102,6 +138,20 @@ static void note_sink(tw_buffer *out, const char *what, const tw_sink *sink) {
   tw_term_clean(out, sink->path);
   if (sink->lost) tw_buffer_printf(out, ", of which %llu lost", (unsigned long long)sink->lost);
   tw_buffer_byte(out, '\n');
+}
+
+/// What the spool has kept of them, and how much of it was there before, only it knows.
+static void note_spool(tw_buffer *out, const tw_summary *summary, const tw_totals *totals) {
+  if (!summary->spool || !(summary->tally->rejected || totals->dead)) return;
+  tw_buffer_printf(out, "rejected lines and dead letters in ");
+  tw_term_clean(out, summary->spool);
+  tw_buffer_printf(out, ": see tidewire dead list\n");
+}
+
+static void note_unfinished(tw_buffer *out, uint64_t lines) {
+  if (!lines) return;
+  tw_buffer_printf(out, "%llu unfinished line%s left for the next run\n",
+                   (unsigned long long)lines, lines == 1 ? " is" : "s are");
 }
 
 static void note_reloads(tw_buffer *out, tw_engine *engine) {
@@ -146,6 +196,8 @@ void tw_summary_text(const tw_summary *summary, const tw_term *term, tw_buffer *
   show_tree(&table, summary->engine, &totals);
   note_sink(out, "rejected lines", summary->rejects);
   note_sink(out, "dead letters", summary->dead);
+  note_spool(out, summary, &totals);
+  note_unfinished(out, summary->unfinished);
   note_reloads(out, summary->engine);
   double per_second =
       summary->seconds > 0 ? (double)summary->tally->read / summary->seconds : 0;

@@ -11,11 +11,13 @@ typedef struct tw_summary {
   const tw_tally *tally;
   tw_engine *engine; ///< closed: its counts are final
   const tw_sink *rejects, *dead;
-  double seconds;     ///< of wall-clock time
-  double cpu_seconds; ///< user and system
-  uint64_t peak;      ///< bytes of memory, at most at one time
-  int caught;         ///< the signal that ended it, or 0
-  int status;         ///< the exit status
+  uint64_t unfinished; ///< last lines without a newline that were left
+  const char *spool;   ///< its folder; NULL: there is none
+  double seconds;      ///< of wall-clock time
+  double cpu_seconds;  ///< user and system
+  uint64_t peak;       ///< bytes of memory, at most at one time
+  int caught;          ///< the signal that ended it, or 0
+  int status;          ///< the exit status
 } tw_summary;
 
 /// Aligned for people. It is left to the caller to write it.
@@ -26,9 +28,11 @@ void tw_summary_json(const tw_summary *summary, tw_buffer *out);
 /// Sums over the tree.
 typedef struct tw_totals {
   uint64_t sent, failed, duplicate; ///< of backends
-  uint64_t failures, dead;          ///< of processors and routes
-  size_t routers;                   ///< with the root
-  int width;                        ///< of the longest path with its kind
+  uint64_t waiting;                 ///< in outboxes
+  bool has_outboxes;
+  uint64_t failures, dead; ///< of processors and routes
+  size_t routers;          ///< with the root
+  int width;               ///< of the longest path with its kind
 } tw_totals;
 tw_totals tw_summary_totals(tw_engine *engine);
 

@@ -1,9 +1,9 @@
 /// summary_json.c: the same counts for programs.
 ///
-/// All members are always there, also those that are 0, so that a reader need not tell
-/// "none" from "not told". Backends and routers are lists in the order of the tree; the root
-/// is the router whose path is "". Without memory nothing is written: half an object helps
-/// nobody.
+/// All members are always there, but for what only backends with an outbox have, also those
+/// that are 0, so that a reader need not tell "none" from "not told". Backends and routers are
+/// lists in the order of the tree; the root is the router whose path is "". Without memory
+/// nothing is written: half an object helps nobody.
 #include "app/summary.h"
 
 #include "event/builder_core.h"
@@ -33,6 +33,21 @@ static void sink(tw_builder *json, const char *key, const tw_sink *from) {
   tw_builder_end_object(json);
 }
 
+/// Of a backend that has an outbox alone.
+static void outbox(tw_builder *json, const tw_outbox_stats *stats) {
+  if (!stats) return;
+  tw_builder_key(json, "outbox");
+  tw_builder_begin_object(json);
+  integer(json, "waiting", stats->waiting);
+  integer(json, "waiting_bytes", stats->waiting_bytes);
+  integer(json, "retries", stats->retries);
+  integer(json, "dead", stats->dead);
+  integer(json, "shed", stats->shed);
+  integer(json, "late", stats->late);
+  text(json, "breaker", stats->breaker);
+  tw_builder_end_object(json);
+}
+
 static void backend_entry(void *self, const tw_branch *branch) {
   tw_builder *json = self;
   if (!branch->kind) return;
@@ -42,6 +57,7 @@ static void backend_entry(void *self, const tw_branch *branch) {
   integer(json, "sent", branch->backend.sent);
   integer(json, "failed", branch->backend.failed);
   integer(json, "duplicate", branch->backend.duplicate);
+  outbox(json, branch->outbox);
   tw_builder_end_object(json);
 }
 
@@ -109,6 +125,7 @@ void tw_summary_json(const tw_summary *summary, tw_buffer *out) {
   text(json, "script", summary->script);
   reloads(json, summary->engine);
   tally(json, summary->tally);
+  integer(json, "unfinished", summary->unfinished);
   tree(json, summary->engine);
   sink(json, "rejects", summary->rejects);
   sink(json, "dead", summary->dead);

@@ -97,7 +97,8 @@ static char *join(const char *folder, const char *name) {
   char *path = tw_malloc(front + back + 1);
   if (!path) return NULL;
   memcpy(path, folder, front);
-  memcpy(path + front, name, back + 1);
+  memcpy(path + front, name, back);
+  path[front + back] = 0;
   return path;
 }
 

@@ -87,6 +87,8 @@ static tw_status note_block(tw_journal *journal, const tw_block *block, tw_error
   tw_place *place;
   tw_status status = hold(journal, block->source, block->file, &place, error);
   if (status) return status;
+  if (place->is_forgotten)
+    place->position.inode = 0; /* it begins anew, as it may look the same */
   identify(&place->position, block->file);
   tw_range range = {block->offset, end_of(block), block->tally.lines};
   if (!tw_position_add(&place->position, &range)) return tw_no_memory(error);

@@ -13,8 +13,8 @@ tw_status tw_engine_take_states(tw_engine *engine, tw_error *error);
 void tw_engine_aim(tw_engine *engine, tw_generation *generation);
 /// Tells of outboxes in the spool that no backend empties.
 void tw_engine_tell_orphans(tw_engine *engine);
-/// Routes what `tidewire dead replay` has put into the spool. Called now and then, from one
-/// thread.
+/// Routes what `tidewire dead replay` has put into the spool. Called now and then; calls at the
+/// same time wait for each other.
 /// @return whether there is more
 bool tw_engine_replay(tw_engine *engine);
 /// The workers have ended: stops deliveries and the journal.

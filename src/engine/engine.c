@@ -84,6 +84,7 @@ static tw_status new_engine(const char *path, const char *options, size_t len,
   if (engine->ops.dead) engine->observer.dead = observe_dead;
   pthread_mutex_init(&engine->closing, NULL);
   pthread_mutex_init(&engine->reloading, NULL);
+  pthread_mutex_init(&engine->replaying, NULL);
   tw_pool_init(&engine->pool);
   tw_ledger_init(&engine->ledger);
   tw_cells_init(&engine->cells, &(tw_limits){0});
@@ -122,6 +123,7 @@ static void free_engine(tw_engine *engine) {
   tw_dealing_fini(&engine->dealing);
   pthread_mutex_destroy(&engine->closing);
   pthread_mutex_destroy(&engine->reloading);
+  pthread_mutex_destroy(&engine->replaying);
   tw_free(engine->path);
   tw_free(engine->host_options);
   if (engine->ops.free) engine->ops.free(engine->self);

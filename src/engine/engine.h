@@ -34,7 +34,8 @@ struct tw_engine {
   tw_committer committer;
   tw_outlets outlets;
   atomic_uint_fast64_t told; ///< failures that went to standard error
-  bool is_replay_told;       ///< that there is a replay which cannot be made now; the keeper's
+  pthread_mutex_t replaying; ///< of the one who looks for replays
+  bool is_replay_told;       ///< that there is a replay which cannot be made now; by the same
   tw_keeper *keeper;         ///< NULL: nothing is watched
   atomic_uint turn;          ///< of events without a key
 

@@ -153,8 +153,10 @@ bool tw_engine_replay(tw_engine *engine) {
   uint64_t until = tw_clock_monotonic_ns() + CALL_NS;
   tw_buffer key = {0};
   bool has_more = true;
+  pthread_mutex_lock(&engine->replaying);
   while (has_more && await(engine, until)) has_more = replay_next(engine, &key);
   tw_buffer_fini(&key);
   if (!has_more) engine->is_replay_told = false;
+  pthread_mutex_unlock(&engine->replaying);
   return has_more;
 }
