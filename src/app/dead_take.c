@@ -92,7 +92,7 @@ static void end_events(tw_move *move) {
     move->status = tw_no_memory(move->error);
   if (!move->status)
     move->status = tw_chunk_finish(&move->events, 0, tw_clock_utc_us(), &chunk, move->error);
-  if (!move->status) {
+  if (!move->status && key.data) {
     tw_chunk_number(chunk, 0);
     size_t len =
         tw_replay_key_write((unsigned char *)key.data, move->path.data, move->path.len, number);
