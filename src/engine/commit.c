@@ -199,17 +199,33 @@ tw_status tw_worker_collect(tw_worker *worker, tw_outlet *outlet, const tw_event
   return status;
 }
 
-static bool try_to_bury(tw_collector *collector, const tw_dead_letter *letter) {
+static bool finish_dead(tw_worker *worker) {
+  tw_chunk *chunk;
+  tw_collector *collector = &worker->collector;
+  if (!collector->dead.count) return true;
+  if (!tw_commit_reserve(&collector->work->commit) ||
+      tw_chunk_finish(&collector->dead, tw_script_get_setup(worker->script)->generation,
+                      tw_clock_utc_us(), &chunk, NULL))
+    return false;
+  return tw_commit_dead(&collector->work->commit, chunk);
+}
+
+static bool try_to_bury(tw_worker *worker, const tw_dead_letter *letter) {
+  tw_collector *collector = &worker->collector;
   tw_buffer json = {0};
+  if (collector->dead.text.len >= TW_CHUNK_BYTES &&
+      !(has_work(collector) && finish_dead(worker)))
+    return false;
   bool fits = tw_dead_letter_write(letter, &json) &&
               tw_chunk_builder_add_text(&collector->dead, json.data, json.len, "", 0,
                                         TW_PRIORITY_NORMAL, NULL) == TW_OK;
+  if (fits) collector->bytes += json.len;
   tw_buffer_fini(&json);
   return fits;
 }
 
 void tw_worker_collect_dead(tw_worker *worker, const tw_dead_letter *letter) {
-  while (!try_to_bury(&worker->collector, letter) && nap(worker)) continue;
+  while (!try_to_bury(worker, letter) && nap(worker)) continue;
 }
 
 void tw_worker_collect_block(tw_worker *worker, tw_block *block) {
@@ -253,17 +269,6 @@ void tw_worker_end_generation(tw_worker *worker) {
 }
 
 /* -------------------------------------------------------------------- seal */
-
-static bool finish_dead(tw_worker *worker) {
-  tw_chunk *chunk;
-  tw_collector *collector = &worker->collector;
-  if (!collector->dead.count) return true;
-  if (!tw_commit_reserve(&collector->work->commit) ||
-      tw_chunk_finish(&collector->dead, tw_script_get_setup(worker->script)->generation,
-                      tw_clock_utc_us(), &chunk, NULL))
-    return false;
-  return tw_commit_dead(&collector->work->commit, chunk);
-}
 
 static bool is_same(const tw_buffer *a, const tw_buffer *b) {
   return a->len == b->len && (!a->len || memcmp(a->data, b->data, a->len) == 0);
