@@ -170,10 +170,11 @@ static void finish(tw_group *group, tw_status status, const tw_error *error) {
   }
 }
 
-/* Heads alone can wait for the next time. */
+/* Heads alone can wait for the next time; at the end there is none, and what was delivered will
+   be so again. */
 static void put_off(tw_journal *journal) {
   pthread_mutex_lock(&journal->mutex);
-  journal->moved_ns = tw_clock_monotonic_ns() + PAUSE_MAX_NS;
+  if (!journal->is_closing) journal->moved_ns = tw_clock_monotonic_ns() + PAUSE_MAX_NS;
   pthread_mutex_unlock(&journal->mutex);
 }
 

@@ -113,6 +113,7 @@ tw_status tw_cells_parse(tw_cells *cells, tw_store *store, const char *json, siz
   const char *text = is_long ? json : cell->text.data;
   tw_status status =
       fits ? tw_store_parse(store, text, len, event, error) : tw_no_memory(error);
+  cell->ack = status == TW_OK ? tw_ack_ref(tw_ack_current()) : NULL;
   return finish(cells, cell, status, out);
 }
 

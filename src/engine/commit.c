@@ -26,7 +26,7 @@ enum { STATE_SHARE = 10 };
 
 /* -------------------------------------------------------------------- work */
 
-static bool nap(const tw_worker *worker) {
+bool tw_worker_await_memory(const tw_worker *worker) {
   const struct timespec moment = {0, 10000000};
   if (atomic_load(&worker->is_abandoned)) return false;
   nanosleep(&moment, NULL);
@@ -195,7 +195,7 @@ tw_status tw_worker_collect(tw_worker *worker, tw_outlet *outlet, const tw_event
                             tw_error *error) {
   tw_status status;
   do status = try_to_collect(worker, outlet, event, error);
-  while (status == TW_ENOMEM && nap(worker));
+  while (status == TW_ENOMEM && tw_worker_await_memory(worker));
   return status;
 }
 
@@ -225,13 +225,13 @@ static bool try_to_bury(tw_worker *worker, const tw_dead_letter *letter) {
 }
 
 void tw_worker_collect_dead(tw_worker *worker, const tw_dead_letter *letter) {
-  while (!try_to_bury(worker, letter) && nap(worker)) continue;
+  while (!try_to_bury(worker, letter) && tw_worker_await_memory(worker)) continue;
 }
 
 void tw_worker_collect_block(tw_worker *worker, tw_block *block) {
   tw_collector *collector = &worker->collector;
   while (!(has_work(collector) && tw_commit_block(&collector->work->commit, block)) &&
-         nap(worker))
+         tw_worker_await_memory(worker))
     continue;
 }
 
@@ -251,7 +251,7 @@ void tw_worker_collect_ack(tw_worker *worker, tw_ack *ack) {
   tw_collector *collector = &worker->collector;
   bool is_kept;
   do is_kept = has_work(collector) && add_ack(collector->work, ack);
-  while (!is_kept && nap(worker));
+  while (!is_kept && tw_worker_await_memory(worker));
   if (!is_kept)
     tw_ack_end(ack, TW_ENOMEM, &(tw_error){TW_ENOMEM, TW_NO_POSITION, "out of memory"});
 }
@@ -265,7 +265,7 @@ static bool finish_chunks(tw_worker *worker) {
 
 void tw_worker_end_generation(tw_worker *worker) {
   if (!worker->collector.committer->journal) return;
-  while (!finish_chunks(worker) && nap(worker)) continue;
+  while (!finish_chunks(worker) && tw_worker_await_memory(worker)) continue;
 }
 
 /* -------------------------------------------------------------------- seal */
@@ -327,7 +327,7 @@ bool tw_worker_is_full(const tw_worker *worker) {
 static tw_work *take_work(tw_worker *worker, uint64_t reached) {
   tw_collector *collector = &worker->collector;
   while (!finish(worker))
-    if (!nap(worker)) break;
+    if (!tw_worker_await_memory(worker)) break;
   tw_work *work = collector->work;
   collector->work = NULL;
   collector->bytes = 0;
@@ -473,7 +473,7 @@ void tw_worker_end_epoch(tw_worker *worker, tw_epoch *epoch, uint64_t reached) {
   worker->epochs++;
   pthread_mutex_unlock(&worker->mutex);
   bool is_merged = false;
-  while (part && !(is_merged = merge(epoch, part)) && nap(worker)) continue;
+  while (part && !(is_merged = merge(epoch, part)) && tw_worker_await_memory(worker)) continue;
   if (is_merged) {
     tw_free(part->acks);
     tw_commit_fini(&part->commit);

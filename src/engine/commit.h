@@ -101,6 +101,8 @@ void tw_collector_fini(tw_collector *collector);
 /* From the worker's thread, without its mutex. Without memory they wait for it, unless the
    worker is abandoned. */
 
+/// Waits a moment. @return false when it is abandoned: then the wait is over
+bool tw_worker_await_memory(const tw_worker *worker);
 /// @return TW_OK; TW_ENOMEM when it is abandoned
 tw_status tw_worker_collect(tw_worker *worker, tw_outlet *outlet, const tw_event *event,
                             tw_error *error);

@@ -78,6 +78,15 @@ static void outbox_dead(void *self, const char *path, const char *json, size_t l
   tw_event_free(event);
 }
 
+/* Without its event a letter is worth nothing. @return false without memory */
+static bool show_event(tw_event *event, tw_dead_letter *letter) {
+  if (tw_event_id(event, &letter->id, &letter->id_len) == TW_OK &&
+      tw_event_json(event, &letter->event, &letter->event_len) == TW_OK)
+    return true;
+  letter->id = letter->event = NULL;
+  return false;
+}
+
 void tw_engine_bury(tw_engine *engine, const tw_failure *failure) {
   tw_worker *worker = tw_worker_current();
   if (!engine->committer.is_durable || !worker || !failure->event) return;
@@ -88,9 +97,7 @@ void tw_engine_bury(tw_engine *engine, const tw_failure *failure) {
                            .error = failure->error,
                            .generation = tw_script_get_setup(worker->script)->generation,
                            .origin = tw_worker_origin()};
-  if (tw_event_id(failure->event, &letter.id, &letter.id_len) ||
-      tw_event_json(failure->event, &letter.event, &letter.event_len))
-    letter.event = NULL;
+  while (!show_event(failure->event, &letter) && tw_worker_await_memory(worker)) continue;
   tw_worker_collect_dead(worker, &letter);
 }
 

@@ -151,15 +151,21 @@ static tw_status say(tw_error *error, tw_status status, const char *message) {
   return status;
 }
 
-/* A line is one write with O_APPEND: several calls at the same time never mix. */
+/* A line is one write with O_APPEND: several calls at the same time never mix. Behind one that
+   was cut off the next begins with a newline. */
 static bool write_line(tw_event *event) {
   static _Thread_local char line[80000];
+  static atomic_bool is_torn;
   const char *json;
   size_t len;
-  if (tw_event_json(event, &json, &len) || len + 2 > sizeof line) return false;
-  memcpy(line, json, len);
-  line[len] = '\n';
-  return write(the.out, line, len + 1) == (ssize_t)(len + 1);
+  if (tw_event_json(event, &json, &len) || len + 3 > sizeof line) return false;
+  size_t start = atomic_exchange(&is_torn, false);
+  line[0] = '\n';
+  memcpy(line + start, json, len);
+  line[start + len] = '\n';
+  bool is_whole = write(the.out, line, start + len + 1) == (ssize_t)(start + len + 1);
+  if (!is_whole) atomic_store(&is_torn, true);
+  return is_whole;
 }
 
 static tw_status host_deliver(void *self, tw_batch *batch, tw_delivered *done,
