@@ -377,7 +377,8 @@ typedef struct tw_backend_ops {
   /// In place of `send` and `flush` when the events come out of an outbox: passes them on in
   /// order, and returns when the destination has them. May be NULL: then each is sent, and a
   /// flush follows. What is reported as not delivered will be delivered again, in the same
-  /// order, unless the status says that this is no use.
+  /// order, unless the status says that this is no use. `flush` is called when the outbox has
+  /// run empty, for what went wrong at the cost of no event.
   /// @param[out] done  starts zeroed; with TW_OK all are delivered, whatever it says
   /// @return TW_OK; TW_EREFUSED: one of the rest, or exactly the next, is a dead letter;
   ///         TW_EDISABLED; anything else passes

@@ -20,7 +20,7 @@
 
 #include "app/control_socket.h"
 #include "base/clock.h"
-#include "engine/worker.h"
+#include "base/thread.h"
 
 typedef enum tw_client_state { FREE, READING, ANSWERING, ENDED } tw_client_state;
 

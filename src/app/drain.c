@@ -5,8 +5,8 @@
 
 #include "app/signals.h"
 #include "base/alloc.h"
+#include "base/thread.h"
 #include "base/wait.h"
-#include "engine/worker.h"
 
 struct tw_drain {
   tw_engine *engine;

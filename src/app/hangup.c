@@ -10,7 +10,7 @@
 #include <stdatomic.h>
 
 #include "base/alloc.h"
-#include "engine/worker.h"
+#include "base/thread.h"
 
 struct tw_hangup {
   pthread_t thread;

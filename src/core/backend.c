@@ -101,6 +101,9 @@ tw_status tw_backend_new_front(const tw_backend_ops *ops, void *self, tw_backend
 
 bool tw_backend_is_scripted(const tw_backend *backend) { return backend->scripted; }
 bool tw_backend_is_serial(const tw_backend *backend) { return backend->serial; }
+bool tw_backend_flushes_apart(const tw_backend *backend) {
+  return backend->ops.deliver && backend->ops.flush && !backend->scripted;
+}
 
 /* ------------------------------------------------------------------- calls */
 

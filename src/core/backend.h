@@ -50,6 +50,10 @@ tw_status tw_backend_new_front(const tw_backend_ops *ops, void *self, tw_backend
 #define TW_SCRIPTED 0x100u
 bool tw_backend_is_scripted(const tw_backend *backend);
 bool tw_backend_is_serial(const tw_backend *backend); ///< made with TW_SERIAL
+/// @return whether its flush may tell of more than its `deliver` does. Without `deliver`, and
+/// in
+///         a script, each batch is flushed anyway.
+bool tw_backend_flushes_apart(const tw_backend *backend);
 
 /// @return the backend that a front stands before, through all fronts; of another one itself
 tw_backend *tw_backend_hindmost(tw_backend *backend);

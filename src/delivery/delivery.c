@@ -7,8 +7,8 @@
 #include "delivery/delivery_core.h"
 
 #include <errno.h>
-#include <signal.h>
 
+#include "base/thread.h"
 #include "base/wait.h"
 
 /* ------------------------------------------------------------- for the parts */
@@ -70,18 +70,6 @@ void tw_delivery_tell_breaker(tw_delivery *delivery, const tw_error *why) {
   tw_delivery_unlock(delivery);
   tell_change(delivery, state, why);
   tw_delivery_lock(delivery);
-}
-
-/* Signals are the host's. */
-tw_status tw_delivery_start_thread(pthread_t *thread, void *(*body)(void *), void *self,
-                                   tw_error *error) {
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  int problem = pthread_create(thread, NULL, body, self);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (!problem) return TW_OK;
-  return tw_fail(error, TW_ELIMIT, "the system gives no thread: %s", strerror(problem));
 }
 
 /* -------------------------------------------------------------------- life */
@@ -168,7 +156,7 @@ static tw_status start_carriers(tw_delivery *delivery, tw_error *error) {
     tw_carrier *carrier = &delivery->carriers[i];
     atomic_fetch_add(&delivery->refs, 1);
     carrier->is_gone = false;
-    status = tw_delivery_start_thread(&carrier->thread, tw_carrier_run, carrier, error);
+    status = tw_start_thread(&carrier->thread, tw_carrier_run, carrier, error);
     carrier->is_started = status == TW_OK;
     delivery->running += carrier->is_started;
     delivery->staying = delivery->running;

@@ -6,7 +6,7 @@
 /// | delivery_thread.c | the threads: when they gather, call and wait |
 /// | delivery_batch.c | batches out of chunks |
 /// | delivery_answer.c | what follows from a backend's answer |
-/// | delivery_target.c | targets, and when they are closed |
+/// | delivery_target.c | targets, and when they are flushed and closed |
 /// | delivery_watch.c | calls that are late |
 ///
 /// The outbox's mutex guards everything, but for what its comment gives to one thread. It is
@@ -26,6 +26,7 @@ typedef struct tw_aim {
   struct tw_aim *next; ///< of those that are replaced
   tw_backend *backend; ///< a reference
   bool is_open;        ///< we have a use of it
+  bool is_unflushed;   ///< it was called since it was flushed
   unsigned calls;      ///< under way
   unsigned width;      ///< how many batches may be under way
 } tw_aim;
@@ -135,8 +136,6 @@ void tw_delivery_tell(tw_delivery *delivery, uint64_t events, const tw_error *er
 /// Tells that the breaker has changed, if it has.
 void tw_delivery_tell_breaker(tw_delivery *delivery, const tw_error *why);
 void tw_delivery_unref(tw_delivery *delivery);
-tw_status tw_delivery_start_thread(pthread_t *thread, void *(*body)(void *), void *self,
-                                   tw_error *error);
 
 /* --------------------------------------------------- delivery_thread.c */
 
@@ -182,6 +181,9 @@ bool tw_carrier_settle(tw_carrier *carrier);
 /// Closes a target that was replaced, if there is one that can be.
 /// @param carrier  that does it; NULL: none, the delivery has no threads
 bool tw_delivery_sweep(tw_delivery *delivery, tw_carrier *carrier);
+/// Flushes the present one, if nothing waits or is under way, and it was called since it was
+/// flushed. @return whether it has; then things may have changed
+bool tw_delivery_flush(tw_delivery *delivery, tw_carrier *carrier);
 /// Retires the present one.
 void tw_delivery_retire(tw_delivery *delivery);
 

@@ -143,6 +143,7 @@ static void call(tw_carrier *carrier, tw_answer *answer) {
   tw_delivery_lock(delivery);
   carrier->is_calling = false;
   aim->calls--;
+  aim->is_unflushed = aim->is_open && tw_backend_flushes_apart(aim->backend);
   answer->is_current = aim == delivery->aim;
   answer->was_counted = carrier->is_late;
 }
@@ -219,7 +220,7 @@ void *tw_carrier_run(void *self) {
   while (!delivery->is_stopping) {
     if (tw_delivery_sweep(delivery, carrier)) continue;
     if (may_gather(delivery)) take_a_batch(carrier);
-    else wait_for_work(delivery);
+    else if (!tw_delivery_flush(delivery, carrier)) wait_for_work(delivery);
   }
   leave(carrier);
   tw_delivery_unlock(delivery);

@@ -6,6 +6,7 @@
 
    A thread for each delivery costs a stack that is never touched. One for the whole process
    would be state of the process; the threads that deliver cannot do it, as they hang. */
+#include "base/thread.h"
 #include "delivery/delivery_core.h"
 
 /* What a late call costs the breaker, and is told. */
@@ -71,7 +72,7 @@ static void *run(void *self) {
 }
 
 tw_status tw_delivery_start_watch(tw_delivery *delivery, tw_error *error) {
-  tw_status status = tw_delivery_start_thread(&delivery->watch_thread, run, delivery, error);
+  tw_status status = tw_start_thread(&delivery->watch_thread, run, delivery, error);
   delivery->is_watching = status == TW_OK;
   return status;
 }

@@ -6,11 +6,11 @@
 #include "delivery/journal.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/thread.h"
 #include "base/wait.h"
 #include "delivery/journal_inside.h"
 
@@ -230,16 +230,10 @@ static void *write_on(void *self) {
 
 /* -------------------------------------------------------------------- life */
 
-/* Signals are the host's. */
 static tw_status start(tw_journal *journal, tw_error *error) {
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  int problem = pthread_create(&journal->writer, NULL, write_on, journal);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  journal->has_writer = !problem;
-  if (!problem) return TW_OK;
-  return tw_fail(error, TW_ELIMIT, "the system gives no thread: %s", strerror(problem));
+  tw_status status = tw_start_thread(&journal->writer, write_on, journal, error);
+  journal->has_writer = status == TW_OK;
+  return status;
 }
 
 static tw_status open_spool(tw_journal *journal, tw_error *error) {

@@ -35,14 +35,14 @@ typedef struct tw_spool_outbox {
 } tw_spool_outbox;
 
 /// A file that is read, with its record's key.
-typedef struct tw_place {
-  struct tw_place *next;
+typedef struct tw_journal_place {
+  struct tw_journal_place *next;
   tw_position position;
   bool is_changed;   ///< since it was stored
   bool is_forgotten; ///< its record is to be deleted
   size_t key_len;
   unsigned char key[]; ///< the source's name, a NUL, device and inode
-} tw_place;
+} tw_journal_place;
 
 struct tw_journal {
   atomic_uint refs; ///< the owner's, and one of each outbox: a delivery may outlive the owner
@@ -63,7 +63,7 @@ struct tw_journal {
   bool has_writer;
 
   pthread_mutex_t place_mutex;
-  tw_place *places;
+  tw_journal_place *places;
 
   /* Of the writing thread alone. */
   uint64_t dead_next, dead_bytes;

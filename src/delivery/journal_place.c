@@ -17,8 +17,8 @@ static tw_status make_key(const char *source, const tw_file_id *file, tw_buffer 
   return fits ? TW_OK : tw_no_memory(error);
 }
 
-static tw_place *find(tw_journal *journal, const tw_buffer *key) {
-  tw_place *place = journal->places;
+static tw_journal_place *find(tw_journal *journal, const tw_buffer *key) {
+  tw_journal_place *place = journal->places;
   while (place && (place->key_len != key->len || memcmp(place->key, key->data, key->len) != 0))
     place = place->next;
   return place;
@@ -52,7 +52,7 @@ static void identify(tw_position *position, const tw_file_id *file) {
 
 /* With the place mutex. */
 static tw_status hold(tw_journal *journal, const char *source, const tw_file_id *file,
-                      tw_place **out, tw_error *error) {
+                      tw_journal_place **out, tw_error *error) {
   tw_buffer key = {0};
   *out = NULL;
   tw_status status = make_key(source, file, &key, error);
@@ -61,7 +61,7 @@ static tw_status hold(tw_journal *journal, const char *source, const tw_file_id 
     tw_buffer_fini(&key);
     return status;
   }
-  tw_place *place = tw_calloc(1, sizeof *place + key.len);
+  tw_journal_place *place = tw_calloc(1, sizeof *place + key.len);
   if (!place) status = tw_no_memory(error);
   if (status == TW_OK) status = load(journal, &key, &place->position, error);
   if (status) {
@@ -84,7 +84,7 @@ static uint64_t end_of(const tw_block *block) {
 }
 
 static tw_status note_block(tw_journal *journal, const tw_block *block, tw_error *error) {
-  tw_place *place;
+  tw_journal_place *place;
   tw_status status = hold(journal, block->source, block->file, &place, error);
   if (status) return status;
   if (place->is_forgotten)
@@ -108,7 +108,7 @@ tw_status tw_journal_note_blocks(tw_journal *journal, const tw_commit *commit,
   return status;
 }
 
-static tw_status store(tw_place *place, tw_spool_txn *txn, tw_error *error) {
+static tw_status store(tw_journal_place *place, tw_spool_txn *txn, tw_error *error) {
   tw_buffer json = {0};
   if (place->is_forgotten)
     return tw_spool_delete(txn, TW_SPOOL_SOURCE, place->key, place->key_len, error);
@@ -123,21 +123,21 @@ static tw_status store(tw_place *place, tw_spool_txn *txn, tw_error *error) {
 tw_status tw_journal_store_places(tw_journal *journal, tw_spool_txn *txn, tw_error *error) {
   tw_status status = TW_OK;
   pthread_mutex_lock(&journal->place_mutex);
-  for (tw_place *place = journal->places; place && status == TW_OK; place = place->next)
+  for (tw_journal_place *place = journal->places; place && status == TW_OK; place = place->next)
     if (place->is_changed || place->is_forgotten) status = store(place, txn, error);
   pthread_mutex_unlock(&journal->place_mutex);
   return status;
 }
 
-static void free_place(tw_place *place) {
+static void free_place(tw_journal_place *place) {
   tw_position_fini(&place->position);
   tw_free(place);
 }
 
 void tw_journal_settle_places(tw_journal *journal) {
   pthread_mutex_lock(&journal->place_mutex);
-  for (tw_place **at = &journal->places; *at;) {
-    tw_place *place = *at;
+  for (tw_journal_place **at = &journal->places; *at;) {
+    tw_journal_place *place = *at;
     place->is_changed = false;
     if (!place->is_forgotten) {
       at = &place->next;
@@ -150,7 +150,7 @@ void tw_journal_settle_places(tw_journal *journal) {
 }
 
 void tw_journal_free_places(tw_journal *journal) {
-  for (tw_place *gone; (gone = journal->places);) {
+  for (tw_journal_place *gone; (gone = journal->places);) {
     journal->places = gone->next;
     free_place(gone);
   }
@@ -174,7 +174,7 @@ static tw_status copy(const tw_position *from, tw_position *out, tw_error *error
 
 tw_status tw_journal_position(tw_journal *journal, const char *source, const tw_file_id *file,
                               tw_position *out, tw_error *error) {
-  tw_place *place;
+  tw_journal_place *place;
   *out = (tw_position){0};
   if (!journal->spool) return TW_OK;
   pthread_mutex_lock(&journal->place_mutex);
@@ -195,7 +195,7 @@ static tw_status visit_stored(tw_journal *journal, const tw_spool_record *record
                               tw_position_fn visit, void *self, tw_error *error) {
   tw_position position = {0};
   tw_buffer key = {.data = (char *)record->key, .len = record->key_len};
-  const tw_place *place = find(journal, &key);
+  const tw_journal_place *place = find(journal, &key);
   if (place && place->is_forgotten) return TW_OK;
   if (place && place->position.inode) {
     visit(self, &place->position);
@@ -233,7 +233,7 @@ tw_status tw_journal_positions(tw_journal *journal, const char *source, tw_posit
 
 tw_status tw_journal_forget(tw_journal *journal, const char *source, const tw_file_id *file,
                             tw_error *error) {
-  tw_place *place;
+  tw_journal_place *place;
   if (!journal->spool) return TW_OK;
   pthread_mutex_lock(&journal->place_mutex);
   tw_status status = hold(journal, source, file, &place, error);

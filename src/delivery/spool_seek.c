@@ -13,15 +13,15 @@ static tw_status cannot_read(const tw_spool_txn *txn, int code, tw_error *error)
   return tw_spool_fail(txn->spool->folder, &txn->spool->options, code, "cannot read", error);
 }
 
-typedef struct tw_place {
+typedef struct position {
   MDB_val at, data;
-} tw_place;
+} position;
 
-static int move(tw_spool_txn *txn, tw_place *place, MDB_cursor_op how) {
+static int move(tw_spool_txn *txn, position *place, MDB_cursor_op how) {
   return mdb_cursor_get(txn->cursor, &place->at, &place->data, how);
 }
 
-static int set_range(tw_spool_txn *txn, void *bytes, size_t len, tw_place *out) {
+static int set_range(tw_spool_txn *txn, void *bytes, size_t len, position *out) {
   out->at = (MDB_val){len, bytes};
   return move(txn, out, MDB_SET_RANGE);
 }
@@ -57,7 +57,7 @@ static bool better(const tw_wanted *wanted, const tw_spool_record *a,
   return wanted->last ? order > 0 : order < 0;
 }
 
-static tw_spool_record key_of(const tw_place *place) {
+static tw_spool_record key_of(const position *place) {
   tw_spool_table table;
   tw_spool_record record = {.key = ""};
   tw_record_key_read(place->at.mv_data, place->at.mv_size, place->data.mv_data,
@@ -67,10 +67,10 @@ static tw_spool_record key_of(const tw_place *place) {
 
 /* Searches the group that `place` is in. @return whether one fits; then `place` is there, and
    otherwise behind the group, or at its end with *code set */
-static bool search_group(tw_spool_txn *txn, const tw_wanted *wanted, tw_place *place,
+static bool search_group(tw_spool_txn *txn, const tw_wanted *wanted, position *place,
                          int *code) {
   unsigned char head[TW_RECORD_KEY_HEAD];
-  tw_place best = *place;
+  position best = *place;
   tw_spool_record best_key = {0};
   memcpy(head, place->at.mv_data, sizeof head);
   *code = set_range(txn, head, sizeof head, place);
@@ -94,7 +94,7 @@ static tw_status open_cursor(tw_spool_txn *txn, tw_error *error) {
 }
 
 static tw_status found(const tw_spool_txn *txn, int code, tw_spool_table table,
-                       const tw_place *place, tw_spool_record *out, tw_error *error) {
+                       const position *place, tw_spool_record *out, tw_error *error) {
   if (code == MDB_NOTFOUND) return tw_spool_none(error);
   if (code) return cannot_read(txn, code, error);
   if (*(const unsigned char *)place->at.mv_data != table) return tw_spool_none(error);
@@ -104,7 +104,7 @@ static tw_status found(const tw_spool_txn *txn, int code, tw_spool_table table,
 tw_status tw_spool_seek(tw_spool_txn *txn, tw_spool_table table, const void *from,
                         size_t from_len, tw_spool_record *out, tw_error *error) {
   tw_record_key made;
-  tw_place place;
+  position place;
   tw_wanted wanted = {.key = from, .len = from_len};
   *out = (tw_spool_record){0};
   tw_status status = tw_spool_check_key(txn, from_len, error);
@@ -129,7 +129,7 @@ static bool step_behind(unsigned char *bytes, size_t *len) {
 
 /* The last place whose key begins with these bytes, in LMDB's order. */
 static int last_place(tw_spool_txn *txn, const unsigned char *bytes, size_t len,
-                      tw_place *out) {
+                      position *out) {
   unsigned char behind[TW_RECORD_KEY_ROOM];
   size_t behind_len = len;
   memcpy(behind, bytes, len);
@@ -144,7 +144,7 @@ static int last_place(tw_spool_txn *txn, const unsigned char *bytes, size_t len,
 tw_status tw_spool_last(tw_spool_txn *txn, tw_spool_table table, const void *prefix,
                         size_t prefix_len, tw_spool_record *out, tw_error *error) {
   tw_record_key made;
-  tw_place place;
+  position place;
   tw_wanted wanted = {.key = prefix, .len = prefix_len, .last = true};
   *out = (tw_spool_record){0};
   tw_status status = tw_spool_check_key(txn, prefix_len, error);
@@ -162,7 +162,7 @@ tw_status tw_spool_last(tw_spool_txn *txn, tw_spool_table table, const void *pre
 tw_status tw_spool_seek_back(tw_spool_txn *txn, tw_spool_table table, const void *from,
                              size_t from_len, tw_spool_record *out, tw_error *error) {
   tw_record_key made;
-  tw_place place;
+  position place;
   *out = (tw_spool_record){0};
   if (from_len >= TW_RECORD_KEY_HEAD - 1)
     return tw_fail(error, TW_EINVAL, "keys of %zu bytes do not lie in their own order",

@@ -19,6 +19,8 @@
  */
 #define NEARLY_FULL ((uint64_t)1 << 20)
 
+#define UNKNOWN ((uint64_t)1 << 62) ///< more than any floor
+
 #define FREE_TREE 0
 
 /* ------------------------------------------------------------------- space */
@@ -51,9 +53,11 @@ uint64_t tw_spool_used(tw_spool *spool) {
   return used * page;
 }
 
+/* Of a disk that cannot be asked, as when the folder is gone, nobody knows that it is full: the
+   write itself tells. */
 static uint64_t disk_free(const char *folder) {
   struct statvfs disk;
-  if (statvfs(folder, &disk)) return 0;
+  if (statvfs(folder, &disk)) return UNKNOWN;
   return (uint64_t)disk.f_bavail * disk.f_frsize;
 }
 

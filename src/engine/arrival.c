@@ -4,6 +4,7 @@
 #include "engine/arrival.h"
 
 #include "base/alloc.h"
+#include "base/thread.h"
 #include "base/wait.h"
 #include "engine/worker.h"
 

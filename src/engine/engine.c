@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/status.h"
+#include "base/thread.h"
 #include "base/wait.h"
 #include "engine/durable.h"
 #include "engine/keeper.h"

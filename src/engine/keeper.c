@@ -20,6 +20,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/status.h"
+#include "base/thread.h"
 #include "engine/durable.h"
 
 /* After a first change others follow: they are waited for, but not for ever. */

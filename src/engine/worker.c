@@ -7,10 +7,10 @@
 #include "engine/worker.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/thread.h"
 #include "base/wait.h"
 #include "core/inspect.h"
 #include "engine/change.h"
@@ -384,18 +384,6 @@ tw_status tw_worker_init(tw_worker *worker, const tw_engine_options *options,
   tw_condition_init(&worker->emptied);
   tw_condition_init(&worker->progressed);
   return TW_OK;
-}
-
-/* Signals are the host's. */
-tw_status tw_start_thread(pthread_t *thread, void *(*body)(void *), void *self,
-                          tw_error *error) {
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  int problem = pthread_create(thread, NULL, body, self);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (!problem) return TW_OK;
-  return tw_fail(error, TW_ELIMIT, "the system gives no thread: %s", strerror(problem));
 }
 
 tw_status tw_worker_start(tw_worker *worker, tw_error *error) {

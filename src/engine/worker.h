@@ -140,7 +140,5 @@ void tw_worker_close(tw_worker *worker);
 /// Waits until the thread has ended; what waits at the end of the time is dropped.
 /// @return how many events that were
 uint64_t tw_worker_join(tw_worker *worker, const struct timespec *end);
-/// pthread_create of a thread that takes no signals.
-tw_status tw_start_thread(pthread_t *thread, void *(*run)(void *), void *self, tw_error *error);
 
 #endif

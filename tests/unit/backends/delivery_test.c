@@ -1,6 +1,7 @@
 /* Deliveries to real backends that the world keeps from their work for a while. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,12 +16,37 @@
 
 #define MS UINT64_C(1000000)
 
+/* Failures that were told, and the last of them. */
+static struct {
+  pthread_mutex_t mutex;
+  unsigned count;
+  uint64_t events;
+  tw_error last;
+} told = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+static void hear(void *self, const char *path, uint64_t events, const tw_error *error) {
+  (void)self, (void)path;
+  pthread_mutex_lock(&told.mutex);
+  told.count++;
+  told.events = events;
+  told.last = *error;
+  pthread_mutex_unlock(&told.mutex);
+}
+
+static unsigned told_count(void) {
+  pthread_mutex_lock(&told.mutex);
+  unsigned count = told.count;
+  pthread_mutex_unlock(&told.mutex);
+  return count;
+}
+
 static tw_delivery *start(const char *kind, const char *json) {
   tw_error error = {.message = ""};
   tw_backend *backend;
   tw_delivery *delivery;
   tw_delivery_options options;
-  const tw_delivery_ops ops = {0};
+  const tw_delivery_ops ops = {.failed = hear};
+  told.count = 0;
   const char *quick =
       "{\"retry\":{\"min\":\"1ms\",\"max\":\"20ms\"},"
       "\"breaker\":{\"rest\":\"20ms\"},\"timeout\":\"5s\"}";
@@ -110,6 +136,29 @@ static void a_full_disk_that_gets_room_again_has_each_line_once(void **state) {
   assert_lines(in_folder("disk/a"), 60000);
 }
 
+/* Every event is delivered, so nothing else would tell of it before the backend is closed. */
+static void a_rotation_that_fails_is_told_when_all_is_through(void **state) {
+  (void)state;
+  char json[600], name[NAME_MAX + 1];
+  memset(name, 'x', NAME_MAX);
+  name[NAME_MAX] = '\0';
+  snprintf(json, sizeof json, "{\"path\":\"%s\",\"rotate_size\":8}", in_folder(name));
+  tw_delivery *delivery = start("file", json);
+  put(delivery, 0, 3);
+  await_all(delivery);
+  for (int i = 0; i < 60000 && !told_count(); i++) usleep(1000);
+  assert_int_equal(told_count(), 1);
+  assert_int_equal(told.events, 0);
+  assert_int_equal(told.last.code, TW_EIO);
+  assert_non_null(strstr(told.last.message, "cannot rotate: File name too long"));
+  assert_int_equal(stats_of(delivery).retries + stats_of(delivery).dead, 0);
+  assert_string_equal(stats_of(delivery).breaker, "closed");
+  assert_int_equal(tw_delivery_stop(delivery, NULL), 0);
+  tw_delivery_free(delivery);
+  assert_int_equal(told_count(), 1); /* and not once more at the close */
+  assert_lines(in_folder(name), 3);
+}
+
 /* ------------------------------------------------------------------ sqlite */
 
 static int64_t ask(const char *path, const char *query) {
@@ -170,6 +219,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(a_full_disk_that_gets_room_again_has_each_line_once,
                                       make_folder, unmount_folder),
+      cmocka_unit_test_setup_teardown(a_rotation_that_fails_is_told_when_all_is_through,
+                                      make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(a_database_that_another_process_locks_has_each_event_once,
                                       make_folder, remove_folder),
   };

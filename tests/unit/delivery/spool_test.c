@@ -460,6 +460,17 @@ static void below_the_floor_of_the_disk_there_is_no_room(void **state) {
   tw_spool_close(spool);
 }
 
+static void a_disk_that_cannot_be_asked_is_not_called_full(void **state) {
+  (void)state;
+  tw_spool_options options = {
+      .mode = TW_SPOOL_OWN, .max_bytes = (uint64_t)64 << 20, .min_free = 1 << 20};
+  tw_spool *spool = open_with(&options);
+  assert_int_equal(rename(in_folder("spool"), in_folder("away")), 0);
+  assert_in_range(tw_spool_room(spool), (uint64_t)60 << 20, (uint64_t)64 << 20);
+  assert_int_equal(rename(in_folder("away"), in_folder("spool")), 0);
+  tw_spool_close(spool);
+}
+
 static void a_lazy_spool_is_synced_when_asked(void **state) {
   (void)state;
   tw_spool_options options = {.mode = TW_SPOOL_OWN, .lazy = true};
@@ -524,6 +535,7 @@ int main(void) {
       IN_FOLDER(after_a_fork_the_child_leaves_it_alone),
       IN_FOLDER(room_shrinks_with_what_is_stored_and_comes_back),
       IN_FOLDER(below_the_floor_of_the_disk_there_is_no_room),
+      IN_FOLDER(a_disk_that_cannot_be_asked_is_not_called_full),
       IN_FOLDER(a_lazy_spool_is_synced_when_asked),
       IN_FOLDER(nothing_leaks_without_memory),
   };
