@@ -553,11 +553,12 @@ typedef struct tw_failure {
   /// anew, or should be, because its memory is full |
   /// | `"outbox"` | nothing by itself: a backend's breaker has changed (the error's code is
   /// TW_OK when it delivers again), a call is late, or a bound was reached and `events` were
-  /// shed | | `"spool"` | writing it, which is tried again; the code is TW_OK when it is
-  /// written again | | `"replay"` | sending dead letters again | | `"watch"` | nothing by
-  /// itself: the system does not tell of changes of a script's files, which are looked at once
-  /// a second instead | | `"breaker"` | nothing by itself: a function of a script was stopped
-  /// again and again and rests from now on; or it runs again, then the error's code is TW_OK |
+  /// shed |
+  /// | `"spool"` | writing it, which is tried again; the code is TW_OK when it is written again
+  /// | | `"replay"` | sending dead letters again | | `"watch"` | nothing by itself: the system
+  /// does not tell of changes of a script's files, which are looked at once a second instead |
+  /// | `"breaker"` | nothing by itself: a function of a script was stopped again and again and
+  /// rests from now on; or it runs again, then the error's code is TW_OK |
   const char *where;
   const char *path; ///< the router's or backend's path, "" for the root
   const char *name; ///< the processor's or timer's name, or of the function that rests, or
@@ -777,14 +778,15 @@ typedef struct tw_engine_ops {
 /// call without an event; 10 million, 1 s |
 /// | `max_event`, `max_depth` | limits of events read from JSON |
 /// | `spool` | a folder, or `{"path", "max_bytes", "min_free"}`: outboxes are kept there, with
-/// what scripts keep and how far sources were read | | `durability` | `"commit"` (the default
-/// with a spool): acknowledged is synced; `"os"`: outlives the process; `"memory"`: outboxes
-/// without a spool. Without any of these and without `delivery` workers call backends
-/// themselves | | `delivery` | `{"batch": …, "retry": …, …}`: for all backends; see
-/// docs/delivery.md | | `commit` | `{"bytes": "1MiB", "within": "2ms"}`: when a transaction
-/// begins at the latest | | `sync` | of durability `"os"`; 100 ms | | `ack` | `"durable"`, or
-/// `"delivered"`: when an event is acknowledged | | `dead` | `{"max_bytes": "256MiB"}`: how
-/// many dead letters a spool keeps |
+/// what scripts keep and how far sources were read |
+/// | `durability` | `"commit"` (the default with a spool): acknowledged is synced; `"os"`:
+/// outlives the process; `"memory"`: outboxes without a spool. Without any of these and
+/// without `delivery` workers call backends themselves |
+/// | `delivery` | `{"batch": …, "retry": …, …}`: for all backends; see docs/delivery.md |
+/// | `commit` | `{"bytes": "1MiB", "within": "2ms"}`: when a transaction begins at the latest |
+/// | `sync` | how often durability `"os"` syncs; 100 ms |
+/// | `ack` | `"durable"`, or `"delivered"`: when an event is acknowledged |
+/// | `dead` | `{"max_bytes": "256MiB"}`: how many dead letters a spool keeps |
 ///
 /// The script's own `engine = { … }` holds where an option is not given here, but for what
 /// limits the script.

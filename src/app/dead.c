@@ -118,6 +118,16 @@ static tw_status drop(tw_dead_command *command, tw_error *error) {
 
 /* ------------------------------------------------------------------- replay */
 
+static void tell_kept(const tw_dead_command *command, uint64_t count) {
+  const char *one = "holds no event and stays", *many = "hold no event and stay";
+  if (command->options.to_backend) {
+    one = "holds no event, or is of no backend, and stays";
+    many = "hold no event, or are of no backend, and stay";
+  }
+  tw_term_complain(command->term, "dead: %" PRIu64 " letter%s %s", count, plural(count),
+                   count == 1 ? one : many);
+}
+
 static tw_status replay(tw_dead_command *command, tw_error *error) {
   char text[256];
   const tw_dead_options *options = &command->options;
@@ -131,12 +141,7 @@ static tw_status replay(tw_dead_command *command, tw_error *error) {
              taking.taken, taking.taken == 1 ? " is" : "s are");
     say(command, text);
   }
-  if (taking.kept)
-    tw_term_complain(
-        command->term, "dead: %" PRIu64 " letter%s %s and stay%s", taking.kept,
-        plural(taking.kept),
-        options->to_backend ? "hold no event, or are of no backend," : "hold no event",
-        taking.kept == 1 ? "s" : "");
+  if (taking.kept) tell_kept(command, taking.kept);
   return status;
 }
 
@@ -158,7 +163,11 @@ static int status_of(const tw_dead_command *command, tw_status status) {
   bool is_missing = !command->seen && command->options.filter.range_count;
   if (status == TW_ENOENT || status == TW_EINVAL || command->is_damaged) return TW_EXIT_INPUT;
   if (status || command->has_failed) return TW_EXIT_OUTPUT;
-  if (is_missing) tw_term_complain(command->term, "dead: there is no such letter");
+  if (is_missing)
+    tw_term_complain(
+        command->term,
+        "dead: %s: there is no such letter; tidewire dead list shows those there are",
+        command->options.folder);
   return is_missing ? TW_EXIT_INPUT : TW_EXIT_DONE;
 }
 

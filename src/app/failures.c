@@ -1,7 +1,9 @@
 /// failures.c: failures as people read them, and as dead letters.
 ///
 /// A script that fails for each event must not fill the screen: of each place (this
-/// processor, that backend) the 1st, 2nd, 4th, 8th … failure is told, with its number.
+/// processor, that backend) the 1st, 2nd, 4th, 8th … failure is told, with its number. News
+/// that one is over are counted apart, each by its text: otherwise an end could be told for
+/// every second failure only, or for none.
 #include "app/failures.h"
 
 #include <inttypes.h>
@@ -13,10 +15,13 @@
 
 static const char *or_empty(const char *text) { return text ? text : ""; }
 
+static bool is_good_news(const tw_failure *failure) { return failure->error->code == TW_OK; }
+
 static uint64_t place_key(const tw_failure *failure) {
   const char *parts[] = {or_empty(failure->where), or_empty(failure->path),
                          or_empty(failure->name)};
   uint64_t key = 0;
+  if (is_good_news(failure)) parts[2] = failure->error->message;
   for (size_t i = 0; i < 3; i++)
     key = XXH3_64bits_withSeed(parts[i], strlen(parts[i]), key + i);
   return key ? key : 1;
@@ -53,7 +58,11 @@ void tw_failures_add(tw_failures *failures, const tw_failure *failure) {
   if (origin)
     snprintf(source, sizeof source, " (%s, line %" PRIu64 ")", tw_input_title(origin->source),
              origin->line);
-  if (times > 1) snprintf(again, sizeof again, " [failure %" PRIu64 " of this kind]", times);
+  if (times > 1)
+    snprintf(again, sizeof again,
+             is_good_news(failure) ? " [%" PRIu64 " times now]"
+                                   : " [failure %" PRIu64 " of this kind]",
+             times);
   tw_term_complain(failures->term, "%s: %s%s%s", place, failure->error->message, source, again);
 }
 

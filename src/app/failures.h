@@ -9,7 +9,7 @@
 #define TW_FAILURE_PLACES 64
 
 typedef struct tw_failure_place {
-  uint64_t key; ///< hash of where, path and name; 0: free
+  uint64_t key; ///< hash of where, path and name, or of good news; 0: free
   uint64_t count;
 } tw_failure_place;
 

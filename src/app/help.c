@@ -45,7 +45,8 @@ static const char run[] =
     "      --follow          wait for more at the end of FILEs, also when they rotate\n"
     "      --spool DIR       keep events there until they are delivered, and how far\n"
     "                        FILEs were read: the next run goes on there\n"
-    "      --durability HOW  commit: survives the machine; os: the process; memory\n"
+    "      --durability HOW  commit: survives the machine; os: the process; memory:\n"
+    "                        retries without a spool (commit with one)\n"
     "      --spool-size SIZE most that the spool takes (8GiB)\n"
     "      --spool-free SIZE what it leaves free of the disk\n"
     "      --max-event SIZE  longest line, such as 64KiB, up to 32MiB (1MiB)\n"
@@ -60,8 +61,8 @@ static const char run[] =
     "  -h, --help            this help\n"
     "\n"
     "Exit status: 0 done; 64 wrong usage; 65 rejected lines under --strict;\n"
-    "66 unreadable input; 69 no control socket; 74 output failed; 75 events wait in\n"
-    "the spool, run again; 78 bad script.\n";
+    "66 unreadable input; 69 no control socket, or a process has the spool; 74 output\n"
+    "failed; 75 events wait in the spool, run again; 78 bad script or spool.\n";
 
 static const char check[] =
     "Usage: tidewire check [OPTION...] SCRIPT...\n"
@@ -162,8 +163,8 @@ static const char spool[] =
     "  -q, --quiet         print nothing when all is well\n"
     "  -h, --help          this help\n"
     "\n"
-    "Exit status: 0 done; 64 wrong usage; 65 damaged; 66 no spool there, or a newer\n"
-    "one; 69 a process has it; 74 output failed, or the disk is full.\n";
+    "Exit status: 0 done; 64 wrong usage; 65 damaged, or not readable; 66 no spool there,\n"
+    "or a newer one; 69 a process has it; 74 output failed, or the disk is full.\n";
 
 void tw_help_write(FILE *to) { fputs(general, to); }
 

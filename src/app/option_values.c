@@ -112,15 +112,15 @@ tw_status tw_read_drain(const char *text, int *out_ms, tw_error *error) {
                  text);
 }
 
-/// Under that no transaction of any size would fit.
-#define SPOOL_LEAST ((uint64_t)1 << 20)
+/// As the engine wants it.
+#define SPOOL_LEAST ((uint64_t)16 << 20)
 
 static tw_status read_bytes(const char *option, const char *text, uint64_t least, uint64_t *out,
                             tw_error *error) {
   bool is_size = tw_parse_size(text, strlen(text), out) || tw_read_count(text, out);
   if (is_size && *out >= least) return TW_OK;
   return tw_fail(error, TW_EINVAL, "--%s must be %s, such as 8GiB, not \"%s\"", option,
-                 least ? "1MiB or more" : "a size", text);
+                 least ? "16MiB or more" : "a size", text);
 }
 
 tw_status tw_read_spool_size(const char *text, uint64_t *out, tw_error *error) {

@@ -165,12 +165,14 @@ static int claim_socket(tw_run *run) {
 /// Signals still end the process at once here: nothing is gathered yet.
 static int start(tw_run *run) {
   tw_error error;
-  if (new_engine(run, &error) == TW_OK) {
+  tw_status status = new_engine(run, &error);
+  if (!status) {
     if (tw_engine_has_spool(run->feed.engine)) tw_account_use_spool(&run->account);
     return TW_EXIT_DONE;
   }
   tw_term_complain(run->term, "%s", error.message);
   if (run->is_refused) return TW_EXIT_USAGE;
+  if (status == TW_EEXIST) return TW_EXIT_UNAVAILABLE; // a living process has the spool
   return run->is_loaded ? TW_EXIT_OUTPUT : TW_EXIT_SCRIPT;
 }
 

@@ -48,17 +48,19 @@ void tw_delivery_tell(tw_delivery *delivery, uint64_t events, const tw_error *er
   tw_delivery_lock(delivery);
 }
 
-static void tell_change(const tw_delivery *delivery, tw_breaker_state state,
+static void tell_change(const tw_delivery *delivery, tw_breaker_state state, uint64_t rest_ns,
                         const tw_error *why) {
   const tw_delivery_ops *ops = &delivery->ops;
-  tw_error better;
-  if (state != TW_BREAKER_OPEN || !why) {
-    tw_fail(&better, TW_OK,
+  tw_error news;
+  if (state == TW_BREAKER_OPEN && why) {
+    news = *why;
+    tw_error_prefix(&news, "nothing is sent for %gs: ", (double)rest_ns / 1e9);
+  } else {
+    tw_fail(&news, TW_OK,
             state == TW_BREAKER_CLOSED ? "the backend delivers again"
                                        : "the backend is tried again");
-    why = &better;
   }
-  ops->changed(ops->self, delivery->outbox->path, tw_breaker_name(state), why);
+  ops->changed(ops->self, delivery->outbox->path, tw_breaker_name(state), &news);
 }
 
 void tw_delivery_tell_breaker(tw_delivery *delivery, const tw_error *why) {
@@ -67,8 +69,9 @@ void tw_delivery_tell_breaker(tw_delivery *delivery, const tw_error *why) {
   delivery->told = state;
   tw_delivery_stir(delivery);
   if (!delivery->ops.changed) return;
+  uint64_t rest_ns = delivery->options.breaker_rest_ns;
   tw_delivery_unlock(delivery);
-  tell_change(delivery, state, why);
+  tell_change(delivery, state, rest_ns, why);
   tw_delivery_lock(delivery);
 }
 

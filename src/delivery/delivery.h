@@ -40,6 +40,7 @@ typedef struct tw_delivery_options {
   uint64_t timeout_ns;                 ///< 30 s; 0: none
   unsigned max_in_flight;              ///< 1
   tw_outbox_bounds bounds;             ///< 100,000 events, 64 MiB, block
+  bool has_max_events, has_max_bytes;  ///< these were given, be it as "none"
 } tw_delivery_options;
 
 /// The names of these options, with dots: "batch.events", "retry.max", … for tw_options_check.

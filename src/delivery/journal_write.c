@@ -28,7 +28,7 @@ static tw_status put_dead(tw_spool_txn *txn, tw_chunk *chunk, uint64_t *next, ui
 }
 
 /* Others may have taken letters out: what is there is counted anew. The newest number also
-   outlives its letter, so that no number is given twice while somebody looks at a list. */
+   outlives its letter, so that a run gives no number twice while somebody looks at a list. */
 static tw_status count_dead(tw_spool_txn *txn, uint64_t *bytes, tw_error *error) {
   unsigned char key[8] = {0};
   tw_spool_record record;

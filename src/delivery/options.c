@@ -103,6 +103,11 @@ static void take(tw_event *options, const char *name, uint64_t *out) {
   *out = tw_option_is_none(options, name) ? 0 : number_of(options, type_of(name), name, *out);
 }
 
+static bool is_given(tw_event *options, const char *name) {
+  tw_value value;
+  return tw_event_get(options, name, &value) == TW_OK && value.type != TW_NULL;
+}
+
 static tw_status take_overload(tw_event *options, const char *what, tw_overload *out,
                                tw_error *error) {
   static const char *const names[] = {"block", "drop_newest", "drop_oldest"};
@@ -140,6 +145,8 @@ static tw_status take_all(tw_event *options, const char *what, tw_delivery_optio
   take(options, "max_events", &out->bounds.max_events);
   take(options, "max_bytes", &out->bounds.max_bytes);
   out->max_in_flight = (unsigned)in_flight;
+  if (is_given(options, "max_events")) out->has_max_events = true;
+  if (is_given(options, "max_bytes")) out->has_max_bytes = true;
   return take_overload(options, what, &out->bounds.overload, error);
 }
 

@@ -293,8 +293,14 @@ static tw_status make_front_backend(const wrapping *to, tw_front *front, tw_erro
   return tw_backend_new_front(&front_ops, self, front->target, &front->front, error);
 }
 
-/* For both kinds of outboxes. What waits in memory is bounded also where nobody says how. */
-static void bound(const tw_outlets *outlets, tw_outbox_bounds *bounds) {
+/* What waits in memory is bounded also where nobody says how. In a spool the bound is that of
+   the spool: a backend that is away for an hour stops no other one. */
+static void bound(const tw_outlets *outlets, tw_delivery_options *options) {
+  tw_outbox_bounds *bounds = &options->bounds;
+  if (outlets->is_durable) {
+    if (!options->has_max_events) bounds->max_events = 0;
+    if (!options->has_max_bytes) bounds->max_bytes = 0;
+  }
   if (outlets->is_durable || bounds->max_events || bounds->max_bytes) return;
   bounds->max_events = 100000;
   bounds->max_bytes = (uint64_t)64 << 20;
@@ -305,7 +311,7 @@ static tw_status fill_front(const wrapping *to, tw_front *front, tw_backend *bac
   tw_outlets *outlets = to->outlets;
   tw_status status = tw_delivery_options_read(
       delivery, len, outlets->common, outlets->common_len, front->path, &front->options, error);
-  bound(outlets, &front->options.bounds);
+  bound(outlets, &front->options);
   if (status == TW_OK) status = make_target(to, front->path, backend, &front->target, error);
   if (status == TW_OK && tw_backend_is_scripted(backend)) front->options.max_in_flight = 1;
   if (status == TW_OK)

@@ -99,7 +99,7 @@ static tw_status fail_unknown(const char *path, tw_error *error) {
   return tw_fail(
       error, TW_ENOENT,
       "a replay for the backend \"%.120s\" waits in the spool, and the script has no "
-      "such backend with an outbox",
+      "such backend with an outbox; `tidewire spool drop --backend` ends it",
       path);
 }
 

@@ -36,6 +36,23 @@ if grep ann@example.com archive; then exit 1; fi
 [ "$(sqlite3 out/orders.db "SELECT name, data ->> '\$.total' FROM events")" = "order.paid|12.5" ]
 rm -rf out && mkdir out
 
+echo "readme: nothing is lost"
+grep -qF 'mv app.log app.log.1; echo' "$readme"
+cp events.ndjson app.log
+"$prefix/bin/tidewire" run --quiet --spool sp shop.lua app.log
+echo '{"name":"order.paid","context":{}}' >>app.log
+mv app.log app.log.1
+echo '{"name":"order.paid","context":{}}' >app.log
+"$prefix/bin/tidewire" run --json --spool sp shop.lua app.log 2>summary.json
+expect '"read":2,' summary.json
+expect '"status":0' summary.json
+"$prefix/bin/tidewire" spool inspect sp >inspected
+expect 'archive ' inspected
+"$prefix/bin/tidewire" dead list sp
+cat out/*.ndjson >archive
+[ "$(wc -l <archive)" = 4 ]
+rm -rf out && mkdir out
+
 echo "readme: workers, state, time"
 block lua 2 >counts.lua
 sample=$(dirname "$readme")/scripts/sample-events.ndjson

@@ -222,7 +222,7 @@ describe("a spool", function()
     for arguments, expected in pairs {
       ["--spool '' copy.lua"] = "--spool must name a folder",
       ["--spool sp --durability often copy.lua"] = "--durability must be commit, os or memory",
-      ["--spool sp --spool-size 10 copy.lua"] = "--spool-size must be 1MiB or more",
+      ["--spool sp --spool-size 10 copy.lua"] = "--spool-size must be 16MiB or more",
       ["--spool sp --spool-free much copy.lua"] = "--spool-free must be a size",
     } do
       local got = folder:tidewire("run " .. arguments)

@@ -66,8 +66,8 @@
 ---@field breaker? tidewire.BreakerOptions
 ---@field timeout? tidewire.Duration|"none"  of one call; 30 s
 ---@field max_in_flight? integer  calls at the same time; 1
----@field max_events? integer|"none"  that wait, at most; 100000
----@field max_bytes? tidewire.Size|"none"  of their text; 64 MiB
+---@field max_events? integer|"none"  that wait, at most; in memory 100000, in a spool "none"
+---@field max_bytes? tidewire.Size|"none"  of their text; in memory 64 MiB, in a spool "none"
 ---@field overload? "block"|"drop_newest"|"drop_oldest"  at these bounds; "block"
 
 --- What to do when an emit is done, and how much its event matters.

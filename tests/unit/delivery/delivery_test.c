@@ -145,7 +145,7 @@ static void a_backend_that_fails_again_and_again_is_left_alone(void **state) {
   turn_until(delivery, 3);
   wait_for_changes(1);
   assert_string_equal(stats_of(delivery).breaker, "open");
-  assert_string_equal(heard.why.message, "the server is away");
+  assert_string_equal(heard.why.message, "nothing is sent for 5s: the server is away");
   assert_false(tw_delivery_await(delivery, NULL, false));
   turn(&hands, delivery, 4990000);
   assert_int_equal(calls_of(&to), 3);

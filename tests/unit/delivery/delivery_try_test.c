@@ -116,7 +116,7 @@ static void a_disabled_backend_opens_the_breaker_at_once_and_costs_no_event(void
   put(delivery, 0, 3);
   wait_for_changes(1);
   assert_string_equal(heard.breakers, "open ");
-  assert_string_equal(heard.why.message, "the password is wrong");
+  assert_string_equal(heard.why.message, "nothing is sent for 5s: the password is wrong");
   turn(&hands, delivery, 5000000);
   wait_for_changes(3);
   assert_string_equal(heard.breakers, "open half-open open ");

@@ -49,6 +49,7 @@ static void nothing_given_means_the_defaults(void **state) {
   assert_int_equal(options.bounds.max_events, 100000);
   assert_int_equal(options.bounds.max_bytes, 64 << 20);
   assert_int_equal(options.bounds.overload, TW_OVERLOAD_BLOCK);
+  assert_false(options.has_max_events || options.has_max_bytes);
 }
 
 static void every_option_is_read(void **state) {
@@ -86,6 +87,8 @@ static void what_is_particular_goes_before_what_is_common(void **state) {
   assert_int_equal(options.batch_bytes, 7);
   assert_int_equal(options.timeout_ns, 0);
   assert_int_equal(options.bounds.max_events, 0);
+  assert_true(options.has_max_events);
+  assert_false(options.has_max_bytes);
   assert_int_equal(options.bounds.overload, TW_OVERLOAD_NEWEST);
 }
 

@@ -443,6 +443,18 @@ static void a_backend_that_emits_into_a_full_queue_stops_nothing(void **state) {
   close_engine(engine);
 }
 
+/* In memory 100,000 events would be the bound. */
+static void a_backend_that_is_away_fills_no_outbox_in_a_spool(void **state) {
+  (void)state;
+  write_file("main.lua", HEAD
+             "return tw.router { backends = { away = {\n"
+             "  send = function() return false, 'away' end } } }");
+  tw_engine *engine = start(with_spool(""), NULL);
+  for (unsigned i = 0; i < 100100; i++) assert_int_equal(send(engine, "{\"n\":%u}", i), TW_OK);
+  assert_int_equal(tw_engine_flush(engine, 60000, NULL, NULL), TW_OK);
+  close_engine(engine);
+}
+
 /* ------------------------------------------------------------- state, crashes */
 
 static const char *const counting = HEAD
@@ -863,6 +875,7 @@ int main(void) {
       engine_test(a_backend_that_is_called_at_once_fails_the_acknowledgement),
       engine_test(delivery_beside_a_backend_gives_all_of_them_outboxes),
       engine_test(a_backend_that_emits_into_a_full_queue_stops_nothing),
+      engine_test(a_backend_that_is_away_fills_no_outbox_in_a_spool),
       engine_test(state_counts_each_committed_event_once_across_kills),
       engine_test(another_number_of_workers_is_refused),
       engine_test(a_reload_changes_where_an_outbox_delivers_to),
