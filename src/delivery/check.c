@@ -18,7 +18,8 @@
 #include "delivery/spool_keys.h"
 #include "delivery/spool_record.h"
 
-/* Pages behind the file's end may be free without ever having been written: not many. */
+/* Pages behind the file's end may be free without ever having been written: not many, and each
+   is listed as free. Otherwise the last page's number was changed. */
 #define NEVER_WRITTEN ((uint64_t)65536)
 
 typedef struct tw_checker {
@@ -325,6 +326,13 @@ static tw_status choose(tw_checker *checker, const tw_meta metas[2], uint64_t tx
   return txnid ? TW_OK : check_other(checker, metas + !second);
 }
 
+static tw_status check_unwritten(const tw_checker *checker) {
+  for (uint64_t page = checker->pages.count; page <= checker->meta.last_page; page++)
+    if (!(checker->marks[page / 8] & 1u << (page % 8)))
+      return damaged(checker, page, "it is behind the file's end, and not free");
+  return TW_OK;
+}
+
 static tw_status check_all(tw_checker *checker) {
   const tw_meta *meta = &checker->meta;
   if (meta->last_page < 1 || meta->last_page > checker->pages.count + NEVER_WRITTEN)
@@ -336,6 +344,7 @@ static tw_status check_all(tw_checker *checker) {
   if (!status && records < 2)
     status = damaged(checker, meta->txnid & 1, "the records about the spool are missing");
   if (!status) status = check_tree(checker, &meta->free, true);
+  if (!status) status = check_unwritten(checker);
   checker->records = records;
   return status;
 }

@@ -158,6 +158,18 @@ static void damage_of_a_meta_page_is_found(void **state) {
   refused("page 1: it is no meta page that fits the first");
 }
 
+static void a_last_page_behind_the_end_of_the_file_is_refused(void **state) {
+  (void)state;
+  enum { LAST_PAGE = 16 + 120 };
+  tw_spool_close(open_spool(TW_SPOOL_OWN));
+  flip(4096 + LAST_PAGE + 1,
+       1); // 256 more: they might never have been written, if they were free
+  refused("it is behind the file's end, and not free");
+  flip(4096 + LAST_PAGE + 1, 1);
+  flip(4096 + LAST_PAGE + 3, 1);
+  refused("the last page is outside of the file");
+}
+
 static void a_file_that_was_cut_is_refused(void **state) {
   (void)state;
   tw_spool *spool = open_spool(TW_SPOOL_OWN);
@@ -351,6 +363,7 @@ int main(void) {
       IN_FOLDER(it_does_without_memory),
       IN_FOLDER(a_changed_number_of_a_transaction_is_found),
       IN_FOLDER(damage_of_a_meta_page_is_found),
+      IN_FOLDER(a_last_page_behind_the_end_of_the_file_is_refused),
       IN_FOLDER(a_file_that_was_cut_is_refused),
       IN_FOLDER(a_file_of_something_else_is_refused),
       IN_FOLDER(a_folder_in_place_of_the_file_is_told),
