@@ -10,12 +10,14 @@ here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 cp "$here/logs.lua" "$work/"
 cd "$work"
-: >app.log
+# A file that is rotated before any run has noted how far it was read is not known to the next.
+lua5.4 "$here/writer.lua" 1 10
+"$build/tidewire" run --quiet --spool sp logs.lua app.log
 echo "cursors: $lines lines, seed $seed"
 
 fail() { echo "cursors: $1 (see $work)" >&2; exit 1; }
 
-lua5.4 "$here/writer.lua" "$lines" "$seed" &
+lua5.4 "$here/writer.lua" 11 "$lines" "$seed" &
 writer=$!
 kills=0
 while kill -0 $writer 2>/dev/null; do

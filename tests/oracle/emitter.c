@@ -235,9 +235,9 @@ static void begin(void) {
 static void end(void) {
   tw_error error = {0};
   uint64_t remaining;
-  tw_tracker_unref(the.tracker);
   if (tw_engine_close(the.engine, 5000, &remaining, &error) && error.code != TW_ELIMIT)
     die("close", &error);
+  tw_tracker_unref(the.tracker); /* flushes without limit, but for an engine that is closed */
   tw_engine_unref(the.engine);
 }
 
