@@ -76,6 +76,8 @@ typedef struct tw_delivery_ops {
 /// @param[out] out  owned, not started
 tw_status tw_delivery_new(tw_outbox *outbox, const tw_delivery_options *options,
                           const tw_delivery_ops *ops, tw_delivery **out, tw_error *error);
+/// @return whether the calling thread is one of a delivery whose ops have this `self`
+bool tw_delivery_is_here(const void *self);
 tw_outbox *tw_delivery_outbox(tw_delivery *delivery);
 
 /// Sets where to, from the next batch on. The backend is used (tw_backend_use) by the first

@@ -140,6 +140,8 @@ void tw_delivery_unref(tw_delivery *delivery);
 /* --------------------------------------------------- delivery_thread.c */
 
 void *tw_carrier_run(void *self);
+/// The calling thread is one of the delivery's, from now on.
+void tw_delivery_be_here(const tw_delivery *delivery);
 
 /* ---------------------------------------------------- delivery_batch.c */
 

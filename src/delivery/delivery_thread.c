@@ -213,9 +213,16 @@ static void leave(tw_carrier *carrier) {
   tw_delivery_stir(delivery);
 }
 
+static __thread const void *owner_here;
+
+bool tw_delivery_is_here(const void *self) { return owner_here == self; }
+
+void tw_delivery_be_here(const tw_delivery *delivery) { owner_here = delivery->ops.self; }
+
 void *tw_carrier_run(void *self) {
   tw_carrier *carrier = self;
   tw_delivery *delivery = carrier->delivery;
+  tw_delivery_be_here(delivery);
   tw_delivery_lock(delivery);
   while (!delivery->is_stopping) {
     if (tw_delivery_sweep(delivery, carrier)) continue;

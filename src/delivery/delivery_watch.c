@@ -59,6 +59,7 @@ static uint64_t next_look(tw_delivery *delivery, uint64_t *seen) {
 static void *run(void *self) {
   tw_delivery *delivery = self;
   uint64_t seen = 0;
+  tw_delivery_be_here(delivery);
   tw_delivery_lock(delivery);
   while (!delivery->is_watch_over) {
     uint64_t next = next_look(delivery, &seen);

@@ -18,6 +18,8 @@
 enum { MOVED_NS = 20000000 };
 /* Between tries of a transaction that fails. */
 enum { PAUSE_MIN_NS = 20000000, PAUSE_MAX_NS = 1000000000 };
+/* Who waits for room in memory looks up so often. */
+enum { WAIT_NS = 10000000 };
 /* A transaction is not made larger than this, so that none takes too long. */
 enum { GROUP_MOST = 16 << 20 };
 
@@ -27,8 +29,13 @@ static tw_status append_parcel(const tw_journal *journal, tw_commit *commit, tw_
                                tw_error *error) {
   uint64_t shed = 0;
   tw_chunk *chunk = parcel->chunk;
+  tw_status status;
   if (!chunk) return TW_OK;
-  tw_status status = tw_outbox_append(parcel->outbox, tw_chunk_ref(chunk), &shed, error);
+  while ((status = tw_outbox_append_within(parcel->outbox, tw_chunk_ref(chunk), WAIT_NS, &shed,
+                                           error)) == TW_ELIMIT) {
+    tw_chunk_unref(chunk);
+    if (journal->options.waits) journal->options.waits(journal->options.self);
+  }
   commit->shed += shed;
   if (shed && journal->options.lost)
     journal->options.lost(journal->options.self, parcel->outbox->path, shed);
@@ -182,9 +189,10 @@ static void write_group(tw_journal *journal, tw_group *group) {
   tw_error error = {0};
   tw_status status;
   uint64_t wait = PAUSE_MIN_NS;
-  while ((status = try_once(journal, group, &error)) && group->first) {
+  bool is_last = false;
+  while ((status = try_once(journal, group, &error)) && group->first && !is_last) {
     tell(journal, status, &error);
-    if (!pause(journal, wait)) break;
+    is_last = !pause(journal, wait);
     wait = wait * 2 < PAUSE_MAX_NS ? wait * 2 : PAUSE_MAX_NS;
   }
   if (status == TW_OK || group->first) tell(journal, status, &error);
@@ -205,11 +213,16 @@ static void sync_if_due(tw_journal *journal, bool is_last) {
       status ? tw_clock_monotonic_ns() + journal->options.sync_ns + PAUSE_MIN_NS : 0;
 }
 
+static __thread const tw_journal *here;
+
+bool tw_journal_is_here(const tw_journal *journal) { return here == journal; }
+
 static bool has_moved(const tw_journal *journal) { return journal->moved_ns != 0; }
 
 static void *write_on(void *self) {
   tw_journal *journal = self;
   bool goes_on = true;
+  here = journal;
   pthread_mutex_lock(&journal->mutex);
   while (goes_on) {
     await_work(journal);

@@ -92,6 +92,8 @@ typedef struct tw_journal_options {
   void (*lost)(void *self, const char *path, uint64_t count);
   /// A transaction has failed (`error`), or after that one has succeeded (NULL).
   void (*trouble)(void *self, const tw_error *error);
+  /// In memory: who submits waits for room in an outbox; called again and again. May be NULL.
+  void (*waits)(void *self);
   void *self;
 } tw_journal_options;
 
@@ -120,6 +122,8 @@ tw_status tw_journal_state(tw_journal *journal, unsigned worker, unsigned worker
 
 /// @param commit  `done` is called in any case
 void tw_journal_submit(tw_journal *journal, tw_commit *commit);
+/// @return whether the calling thread is the one that writes
+bool tw_journal_is_here(const tw_journal *journal);
 /// Has what was submitted written at once, without waiting for more; returns at once.
 void tw_journal_hurry(tw_journal *journal);
 

@@ -16,6 +16,7 @@ typedef struct tw_spool_outbox {
   tw_outbox base;
   struct tw_spool_outbox *next; ///< in the journal's list
   tw_journal *journal;
+  uint32_t id; ///< of its chunks' keys
   /* Guarded by the mutex of `base`. */
   bool has_moved;    ///< `head` is ahead of what is stored
   tw_chunk **buried; ///< dead letters to be stored with it: owned, with the references
@@ -58,7 +59,8 @@ struct tw_journal {
   uint64_t since_ns; ///< when the first of them came
   uint64_t moved_ns; ///< when the first head moved that is not stored; 0: none has
   bool is_hurried, is_closing, is_writing;
-  tw_spool_outbox *outboxes;
+  /// New ones come in front, with the mutex; the writer goes through them without it.
+  _Atomic(tw_spool_outbox *) outboxes;
   pthread_t writer;
   bool has_writer;
 

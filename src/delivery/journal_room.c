@@ -29,6 +29,14 @@ static void free_up(shortage *of, uint64_t events, uint64_t bytes) {
   of->bytes -= bytes < of->bytes ? bytes : of->bytes;
 }
 
+/* A reload may change them at any time. */
+static tw_outbox_bounds bounds_of(tw_spool_outbox *outbox) {
+  pthread_mutex_lock(&outbox->base.mutex);
+  tw_outbox_bounds bounds = outbox->base.bounds;
+  pthread_mutex_unlock(&outbox->base.mutex);
+  return bounds;
+}
+
 static tw_spool_outbox *outbox_of(const tw_parcel *parcel) {
   return (tw_spool_outbox *)parcel->outbox;
 }
@@ -183,7 +191,7 @@ static bool brings_more(const tw_group *group, const tw_spool_outbox *outbox, in
 static tw_status shed_from(tw_journal *journal, tw_group *group, tw_spool_outbox *outbox,
                            int priority, shortage *of, tw_error *error) {
   tw_status status = TW_OK;
-  switch (outbox->base.bounds.overload) {
+  switch (bounds_of(outbox).overload) {
     case TW_OVERLOAD_BLOCK: break;
     case TW_OVERLOAD_OLDEST:
       status = shed_waiting(journal, outbox, priority, of, error);
@@ -227,15 +235,16 @@ static uint64_t over(uint64_t value, uint64_t bound) {
 /* An empty outbox takes whatever comes. */
 static tw_status fit_outbox(tw_journal *journal, tw_group *group, tw_spool_outbox *outbox,
                             tw_error *error) {
-  const tw_outbox_bounds *bounds = &outbox->base.bounds;
+  const tw_outbox_bounds bounds = bounds_of(outbox);
+  if (!bounds.max_events && !bounds.max_bytes) return TW_OK;
   uint64_t coming = 0, coming_bytes = 0;
   add_coming(group, outbox, &coming, &coming_bytes);
   pthread_mutex_lock(&outbox->base.mutex);
   uint64_t waiting = outbox->base.tail > outbox->base.head ? outbox->stored.events : 0;
   pthread_mutex_unlock(&outbox->base.mutex);
   if (!coming || !waiting) return TW_OK;
-  shortage of = {outbox, over(waiting + coming, bounds->max_events),
-                 over(outbox->stored.bytes + coming_bytes, bounds->max_bytes)};
+  shortage of = {outbox, over(waiting + coming, bounds.max_events),
+                 over(outbox->stored.bytes + coming_bytes, bounds.max_bytes)};
   if (is_enough(&of)) return TW_OK;
   tw_status status = shed(journal, group, &of, error);
   if (status || is_enough(&of)) return status;
@@ -248,8 +257,7 @@ static tw_status fit_outbox(tw_journal *journal, tw_group *group, tw_spool_outbo
 tw_status tw_journal_make_room(tw_journal *journal, tw_group *group, tw_error *error) {
   tw_status status = TW_OK;
   for (tw_spool_outbox *it = journal->outboxes; it && status == TW_OK; it = it->next)
-    if (it->base.bounds.max_events || it->base.bounds.max_bytes)
-      status = fit_outbox(journal, group, it, error);
+    status = fit_outbox(journal, group, it, error);
   if (status) return status;
   uint64_t need = TREE_BYTES, room = tw_spool_room(journal->spool);
   for (const tw_commit *commit = group->first; commit; commit = commit->next)

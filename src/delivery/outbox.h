@@ -81,6 +81,10 @@ tw_status tw_outbox_new_memory(const char *path, const tw_outbox_bounds *bounds,
 /// @param[out] shed  events that it cost, of this chunk and of others
 /// @return TW_OK, also when all was shed; TW_ECLOSED; TW_ENOMEM
 tw_status tw_outbox_append(tw_outbox *outbox, tw_chunk *chunk, uint64_t *shed, tw_error *error);
+/// The same, but "block" waits no longer than this.
+/// @return TW_ELIMIT when the time is over: nothing has changed, and `chunk` is the caller's
+tw_status tw_outbox_append_within(tw_outbox *outbox, tw_chunk *chunk, uint64_t limit_ns,
+                                  uint64_t *shed, tw_error *error);
 /// Ends all waiting; nothing can be appended any more.
 void tw_outbox_close(tw_outbox *outbox);
 

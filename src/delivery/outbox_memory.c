@@ -13,6 +13,8 @@
    has read may wait whatever the bounds say, if "drop_oldest" has left no other. */
 #include "delivery/outbox.h"
 
+#include "base/wait.h"
+
 enum { LEVELS = 3 }; /* priorities, the lowest first */
 
 typedef struct weight {
@@ -232,11 +234,17 @@ static uint64_t shed_newest(memory *outbox, node **fresh) {
 
 /* ------------------------------------------------------------------ append */
 
-static void wait_for_room(memory *outbox, weight needed) {
+/* @param end  NULL: without limit. @return false when the time is over */
+static bool wait_for_room(memory *outbox, weight needed, const struct timespec *end) {
   tw_outbox *base = &outbox->base;
+  bool has_time = true;
   while (base->events && !base->is_closed && base->bounds.overload == TW_OVERLOAD_BLOCK &&
-         !fits(outbox, with(outbox, needed)))
-    pthread_cond_wait(&base->changed, &base->mutex);
+         !fits(outbox, with(outbox, needed))) {
+    if (!has_time) return false;
+    if (end) has_time = pthread_cond_timedwait(&base->changed, &base->mutex, end) == 0;
+    else pthread_cond_wait(&base->changed, &base->mutex);
+  }
+  return true;
 }
 
 /* @return how many events were shed */
@@ -259,7 +267,8 @@ static uint64_t put(memory *outbox, node *fresh) {
   return shed;
 }
 
-tw_status tw_outbox_append(tw_outbox *base, tw_chunk *chunk, uint64_t *shed, tw_error *error) {
+static tw_status append(tw_outbox *base, tw_chunk *chunk, const struct timespec *end,
+                        uint64_t *shed, tw_error *error) {
   memory *outbox = (memory *)base;
   *shed = 0;
   node *fresh = new_node(chunk);
@@ -268,13 +277,28 @@ tw_status tw_outbox_append(tw_outbox *base, tw_chunk *chunk, uint64_t *shed, tw_
     return tw_no_memory(error);
   }
   pthread_mutex_lock(&base->mutex);
-  wait_for_room(outbox, sum(fresh->level, 0, LEVELS));
+  bool has_room = wait_for_room(outbox, sum(fresh->level, 0, LEVELS), end);
   bool is_closed = base->is_closed;
-  if (!is_closed) *shed = put(outbox, fresh);
+  if (has_room && !is_closed) *shed = put(outbox, fresh);
   pthread_mutex_unlock(&base->mutex);
+  if (!has_room) {
+    tw_free(fresh);
+    return tw_fail(error, TW_ELIMIT, "%s: the outbox is full", base->path);
+  }
   if (!is_closed) return TW_OK;
   free_node(fresh);
   return tw_fail(error, TW_ECLOSED, "%s: the outbox is closed", base->path);
+}
+
+tw_status tw_outbox_append(tw_outbox *outbox, tw_chunk *chunk, uint64_t *shed,
+                           tw_error *error) {
+  return append(outbox, chunk, NULL, shed, error);
+}
+
+tw_status tw_outbox_append_within(tw_outbox *outbox, tw_chunk *chunk, uint64_t limit_ns,
+                                  uint64_t *shed, tw_error *error) {
+  const struct timespec end = tw_deadline(limit_ns);
+  return append(outbox, chunk, &end, shed, error);
 }
 
 /* -------------------------------------------------------------------- read */

@@ -38,8 +38,7 @@ static tw_chunk *get_recent(const tw_spool_outbox *outbox, uint64_t number) {
 static bool is_ours(const tw_spool_outbox *outbox, const tw_spool_record *record) {
   uint32_t id;
   uint64_t first;
-  return tw_chunk_key_read(record->key, record->key_len, &id, &first) &&
-         id == outbox->stored.id;
+  return tw_chunk_key_read(record->key, record->key_len, &id, &first) && id == outbox->id;
 }
 
 /* A chunk that cannot be read is skipped whole: up to the next one, or to the tail. */
@@ -63,7 +62,7 @@ static uint64_t behind_damaged(const tw_spool_outbox *outbox, tw_spool_txn *txn,
 static tw_status find(const tw_spool_outbox *outbox, tw_spool_txn *txn, uint64_t number,
                       tw_spool_record *record, tw_error *error) {
   unsigned char key[TW_CHUNK_KEY_LEN];
-  tw_chunk_key_write(key, outbox->stored.id, number);
+  tw_chunk_key_write(key, outbox->id, number);
   *record = (tw_spool_record){0};
   tw_status status = tw_spool_seek_back(txn, TW_SPOOL_CHUNK, key, sizeof key, record, error);
   if (status == TW_OK && is_ours(outbox, record)) {
@@ -173,9 +172,10 @@ static void unlink_from_journal(tw_spool_outbox *outbox) {
   tw_journal *journal = outbox->journal;
   pthread_mutex_lock(&journal->mutex);
   while (journal->is_writing) pthread_cond_wait(&journal->idle, &journal->mutex);
-  tw_spool_outbox **at = &journal->outboxes;
-  while (*at && *at != outbox) at = &(*at)->next;
-  if (*at) *at = outbox->next;
+  tw_spool_outbox *before = atomic_load(&journal->outboxes);
+  if (before == outbox) atomic_store(&journal->outboxes, outbox->next);
+  while (before && before->next != outbox) before = before->next;
+  if (before) before->next = outbox->next;
   pthread_mutex_unlock(&journal->mutex);
 }
 
@@ -271,6 +271,7 @@ tw_status tw_spool_outbox_open(tw_journal *journal, const char *path,
   }
   pthread_mutex_init(&outbox->reading, NULL);
   outbox->journal = journal;
+  outbox->id = outbox->stored.id;
   outbox->draft = outbox->stored;
   outbox->base.head = outbox->stored.head;
   outbox->base.tail = outbox->stored.tail;
@@ -278,8 +279,8 @@ tw_status tw_spool_outbox_open(tw_journal *journal, const char *path,
   outbox->base.bytes = outbox->stored.bytes;
   pthread_mutex_lock(&journal->mutex);
   atomic_fetch_add(&journal->refs, 1);
-  outbox->next = journal->outboxes;
-  journal->outboxes = outbox;
+  outbox->next = atomic_load(&journal->outboxes);
+  atomic_store(&journal->outboxes, outbox);
   pthread_mutex_unlock(&journal->mutex);
   *out = outbox;
   return TW_OK;

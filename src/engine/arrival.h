@@ -32,6 +32,8 @@ typedef struct tw_arrivals {
 tw_status tw_arrivals_start(tw_arrivals *arrivals, tw_error *error);
 /// What has not arrived is told so.
 void tw_arrivals_stop(tw_arrivals *arrivals);
+/// @return whether the calling thread is the one that calls `arrived`
+bool tw_arrivals_are_here(const tw_arrivals *arrivals);
 /// Calls `arrived` when all goals are reached, in the order of adding where that is possible.
 void tw_arrivals_add(tw_arrivals *arrivals, tw_arrival *arrival);
 

@@ -18,6 +18,7 @@ tw_status tw_worker_export_state(tw_worker *worker, tw_buffer *out, tw_error *er
   pthread_mutex_lock(&worker->mutex);
   worker->wanted = out;
   tw_worker_wake(worker);
+  pthread_cond_broadcast(&worker->progressed);
   while (worker->wanted && !worker->is_done)
     pthread_cond_wait(&worker->progressed, &worker->mutex);
   tw_status status = worker->wanted_status;

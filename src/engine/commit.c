@@ -40,24 +40,45 @@ static void end_acks(tw_work *work, tw_status status, const tw_error *error) {
   work->ack_count = 0;
 }
 
-static void end_part(const tw_part *part) {
+static void end_part(const tw_part *part, bool is_written) {
   tw_worker *worker = part->worker;
   pthread_mutex_lock(&worker->mutex);
-  worker->under_way--;
+  if (is_written) worker->arriving--;
+  else worker->under_way--;
   if (part->reached > worker->durable) worker->durable = part->reached;
   pthread_cond_broadcast(&worker->progressed);
   pthread_mutex_unlock(&worker->mutex);
 }
 
+/* What was committed is in the journal's hands, or nobody's. */
+static void end_commit(tw_work *work) {
+  tw_committer *committer = work->commit.self;
+  if (work->commit.replayed) atomic_fetch_sub(&committer->replays, 1);
+  tw_commit_fini(&work->commit);
+}
+
 /* Acknowledges before it says that the parts are through: whoever waits for a flush finds its
    acknowledgements called. */
 static void complete(tw_work *work, tw_status status, const tw_error *error) {
-  tw_committer *committer = work->commit.self;
-  if (work->commit.replayed) atomic_fetch_sub(&committer->replays, 1);
   end_acks(work, status, error);
-  tw_commit_fini(&work->commit);
-  for (unsigned i = 0; i < work->count; i++) end_part(&work->parts[i]);
+  end_commit(work);
+  for (unsigned i = 0; i < work->count; i++) end_part(&work->parts[i], work->is_written);
   tw_free(work);
+}
+
+/* It waits for deliveries from now on. Its workers do not: else a backend that is away would
+   stop the routing to all the others. */
+static void await_arrival(tw_work *work) {
+  end_commit(work);
+  work->is_written = true;
+  for (unsigned i = 0; i < work->count; i++) {
+    tw_worker *worker = work->parts[i].worker;
+    pthread_mutex_lock(&worker->mutex);
+    worker->under_way--;
+    worker->arriving++;
+    pthread_cond_broadcast(&worker->progressed);
+    pthread_mutex_unlock(&worker->mutex);
+  }
 }
 
 static void arrived(tw_arrival *arrival, tw_status status) {
@@ -89,6 +110,7 @@ static void committed(tw_commit *commit, tw_status status, const tw_error *error
     return;
   }
   work->arrival.arrived = arrived;
+  await_arrival(work);
   tw_arrivals_add(&committer->arrivals, &work->arrival);
 }
 
@@ -306,12 +328,14 @@ static bool finish(tw_worker *worker) {
          (!committer->is_durable || add_state(worker));
 }
 
-/* Not for ever, when the worker is abandoned. */
+/* Not for ever, when the worker is abandoned. A reload may be what is waited for: it gets the
+   state that it asks for. */
 static void await_turn(tw_worker *worker) {
   pthread_mutex_lock(&worker->mutex);
   while ((worker->under_way >= UNDER_WAY || worker->epochs) &&
          !atomic_load(&worker->is_abandoned))
-    pthread_cond_wait(&worker->progressed, &worker->mutex);
+    if (worker->wanted) tw_worker_write_state(worker);
+    else pthread_cond_wait(&worker->progressed, &worker->mutex);
   worker->under_way++;
   pthread_mutex_unlock(&worker->mutex);
 }

@@ -34,6 +34,7 @@ typedef struct tw_work {
   tw_arrival arrival;
   tw_ack **acks; ///< owned, with the references
   size_t ack_count, ack_cap;
+  bool is_written; ///< it waits for its arrival
   unsigned count;
   tw_part parts[]; ///< room for all workers
 } tw_work;

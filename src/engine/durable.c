@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "base/wait.h"
+#include "engine/change.h"
 #include "script/upkeep.h"
 
 /* -------------------------------------------------------------------- tell */
@@ -50,6 +51,17 @@ static void bound_cost(void *self, const char *path, uint64_t count) {
             "are gone",
             (unsigned long long)count);
   tell(self, "outbox", path ? path : "", count, &error);
+}
+
+/* A worker waits for room in an outbox. What it waits for may be a reload, which waits for the
+   worker's state. */
+static void waits(void *self) {
+  tw_worker *worker = tw_worker_current();
+  (void)self;
+  if (!worker) return;
+  pthread_mutex_lock(&worker->mutex);
+  if (worker->wanted) tw_worker_write_state(worker);
+  pthread_mutex_unlock(&worker->mutex);
 }
 
 static void spool_trouble(void *self, const tw_error *error) {
@@ -138,6 +150,7 @@ tw_status tw_engine_open_journal(tw_engine *engine, tw_error *error) {
                                       .dead = outbox_dead,
                                       .lost = bound_cost,
                                       .trouble = spool_trouble,
+                                      .waits = waits,
                                       .self = engine};
   committer->workers = engine->worker_count;
   if (!from->has_outboxes) return TW_OK;
@@ -214,6 +227,13 @@ void tw_engine_free_durable(tw_engine *engine) {
   tw_journal_free(engine->committer.journal);
 }
 
+bool tw_engine_is_delivering_here(const tw_engine *engine) {
+  const tw_committer *committer = &engine->committer;
+  return committer->journal &&
+         (tw_journal_is_here(committer->journal) || tw_delivery_is_here(&engine->outlets) ||
+          tw_arrivals_are_here(&committer->arrivals));
+}
+
 static bool is_over(const struct timespec *end) {
   const struct timespec now = tw_deadline(0);
   return end && (now.tv_sec > end->tv_sec ||
@@ -242,6 +262,8 @@ tw_status tw_engine_drain(tw_engine *engine, int timeout_ms, uint64_t *remaining
   if (!tw_engine_is_ours(engine)) return tw_engine_fail_forked(error);
   if (tw_worker_is_here())
     return tw_fail(error, TW_EINVAL, "a worker cannot wait for what it routes");
+  if (tw_engine_is_delivering_here(engine))
+    return tw_fail(error, TW_EINVAL, "what an engine calls to deliver cannot wait for that");
   if (!engine->committer.journal) return TW_OK;
   const struct timespec *end = tw_limit_in(timeout_ms, &at);
   if (engine->committer.is_durable) drain_replays(engine, end);

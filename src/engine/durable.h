@@ -9,7 +9,7 @@
 tw_status tw_engine_open_journal(tw_engine *engine, tw_error *error);
 /// Gives the scripts of the first generation what the spool has kept for them.
 tw_status tw_engine_take_states(tw_engine *engine, tw_error *error);
-/// A generation runs that has been swapped in.
+/// A generation is about to be swapped in: outlets deliver to its backends.
 void tw_engine_aim(tw_engine *engine, tw_generation *generation);
 /// Tells of outboxes in the spool that no backend empties.
 void tw_engine_tell_orphans(tw_engine *engine);

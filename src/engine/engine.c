@@ -86,6 +86,8 @@ static tw_status new_engine(const char *path, const char *options, size_t len,
   pthread_mutex_init(&engine->closing, NULL);
   pthread_mutex_init(&engine->reloading, NULL);
   pthread_mutex_init(&engine->replaying, NULL);
+  pthread_mutex_init(&engine->epoch_turn, NULL);
+  pthread_mutex_init(&engine->epoch, NULL);
   tw_pool_init(&engine->pool);
   tw_ledger_init(&engine->ledger);
   tw_cells_init(&engine->cells, &(tw_limits){0});
@@ -125,6 +127,8 @@ static void free_engine(tw_engine *engine) {
   pthread_mutex_destroy(&engine->closing);
   pthread_mutex_destroy(&engine->reloading);
   pthread_mutex_destroy(&engine->replaying);
+  pthread_mutex_destroy(&engine->epoch_turn);
+  pthread_mutex_destroy(&engine->epoch);
   tw_free(engine->path);
   tw_free(engine->host_options);
   if (engine->ops.free) engine->ops.free(engine->self);
@@ -236,6 +240,8 @@ tw_status tw_engine_flush(tw_engine *engine, int timeout_ms, uint64_t *remaining
   if (!tw_engine_is_ours(engine)) return tw_engine_fail_forked(error);
   if (tw_worker_is_here())
     return tw_fail(error, TW_EINVAL, "a worker cannot wait for an engine to flush");
+  if (tw_engine_is_delivering_here(engine))
+    return tw_fail(error, TW_EINVAL, "what an engine calls to deliver cannot flush it");
   const struct timespec *end = tw_limit_in(timeout_ms, &at);
   for (unsigned i = 0; i < engine->worker_count; i++)
     numbers[i] = tw_worker_ask_flush(&engine->workers[i]);
@@ -250,8 +256,10 @@ tw_status tw_engine_flush(tw_engine *engine, int timeout_ms, uint64_t *remaining
   return first;
 }
 
-/* Called once, with `closing`. The workers end first, and a reload that finds them closed gives
-   up, so that neither it nor what waits keeps the time from being over. */
+/* Called once, with `closing`. Outboxes in a spool take what is left, also beyond their bounds:
+   a backend that is dead keeps nobody from closing. The workers end first, and a reload that
+   finds them closed gives up, so that neither it nor what waits keeps the time from being over.
+ */
 static tw_status close_now(tw_engine *engine, int timeout_ms, uint64_t *remaining,
                            tw_error *error) {
   struct timespec at;
@@ -261,8 +269,13 @@ static tw_status close_now(tw_engine *engine, int timeout_ms, uint64_t *remainin
   tw_keeper_ask_to_stop(engine->keeper);
   for (unsigned i = 0; i < engine->worker_count; i++)
     if (engine->workers[i].ring) tw_worker_close(&engine->workers[i]);
+  bool is_in_time = true;
+  if (engine->committer.is_durable) tw_outlets_unbind(&engine->outlets);
   for (unsigned i = 0; i < engine->worker_count; i++)
-    *remaining += tw_worker_join(&engine->workers[i], end);
+    is_in_time = tw_worker_await_end(&engine->workers[i], end) && is_in_time;
+  if (!is_in_time) tw_outlets_unbind(&engine->outlets);
+  for (unsigned i = 0; i < engine->worker_count; i++)
+    *remaining += tw_worker_join(&engine->workers[i]);
   tw_keeper_stop(engine->keeper);
   *remaining += tw_engine_close_durable(engine, end);
   pthread_mutex_lock(&engine->reloading);

@@ -33,11 +33,12 @@ struct tw_engine {
   tw_dealing dealing; ///< of events with a function as key
   tw_committer committer;
   tw_outlets outlets;
-  atomic_uint_fast64_t told; ///< failures that went to standard error
-  pthread_mutex_t replaying; ///< of the one who looks for replays
-  bool is_replay_told;       ///< that there is a replay which cannot be made now; by the same
-  tw_keeper *keeper;         ///< NULL: nothing is watched
-  atomic_uint turn;          ///< of events without a key
+  atomic_uint_fast64_t told;         ///< failures that went to standard error
+  pthread_mutex_t replaying;         ///< of the one who looks for replays
+  pthread_mutex_t epoch_turn, epoch; ///< of the one who deals an epoch out, and who is next
+  bool is_replay_told; ///< that there is a replay which cannot be made now; by the same
+  tw_keeper *keeper;   ///< NULL: nothing is watched
+  atomic_uint turn;    ///< of events without a key
 
   atomic_bool is_ending; ///< it is being closed: a reload gives up
   pthread_mutex_t closing;
@@ -92,6 +93,13 @@ const struct timespec *tw_limit_in(int timeout_ms, struct timespec *out);
 bool tw_engine_is_ours(const tw_engine *engine);
 /// TW_ECLOSED, with the message for such a child.
 tw_status tw_engine_fail_forked(tw_error *error);
+/// Epochs are dealt out one after the other, from the first event to the last marker: else a
+/// worker would commit events of one with another, and markers could come in another order to
+/// another worker, so that they wait for each other.
+void tw_engine_begin_epoch(tw_engine *engine);
+/// The same, until then. @return false when the time was over
+bool tw_engine_try_epoch(tw_engine *engine, uint64_t until_ns);
+void tw_engine_end_epoch(tw_engine *engine);
 /// Puts the marker of an epoch into all queues. The shares are kept, also on failure.
 tw_status tw_engine_mark(tw_engine *engine, tw_epoch *epoch, tw_error *error);
 /// Sends an event that belongs to an epoch: it is never dropped. @param event  ends
@@ -111,6 +119,8 @@ void tw_engine_leave(const tw_engine_stay *stay);
 /// @return whether the calling thread is in a callback of this engine where to reload or to
 ///         close it would be to wait for itself. Workers are not asked about.
 bool tw_engine_is_staying_here(const tw_engine *engine);
+/// @return whether the calling thread is one that commits or delivers for this engine
+bool tw_engine_is_delivering_here(const tw_engine *engine);
 /// Reloads when the files are no longer as the last reload found them. One that was refused is
 /// not tried again as it is, since the ops would be told the same again.
 /// @param is_told  of some change: worth a try where the last reload could not read all files

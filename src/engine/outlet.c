@@ -376,9 +376,24 @@ static tw_status aim(tw_front *front, tw_error *error) {
   return status;
 }
 
+static void unbind(const tw_outlet *outlet) {
+  tw_outbox *outbox = outlet->outbox;
+  pthread_mutex_lock(&outbox->mutex);
+  outbox->bounds.max_events = outbox->bounds.max_bytes = 0;
+  pthread_cond_broadcast(&outbox->changed);
+  pthread_mutex_unlock(&outbox->mutex);
+}
+
+static bool is_named(const tw_outlet *outlet, const tw_front *fronts) {
+  while (fronts && fronts->outlet != outlet) fronts = fronts->next;
+  return fronts != NULL;
+}
+
 tw_status tw_outlets_aim(tw_outlets *outlets, tw_front *fronts, tw_error *error) {
   tw_status first = TW_OK;
   pthread_mutex_lock(&outlets->mutex);
+  for (const tw_outlet *it = outlets->first; it; it = it->next)
+    if (!is_named(it, fronts)) unbind(it);
   for (tw_front *front = fronts; front; front = front->next) {
     tw_status status = aim(front, first ? NULL : error);
     if (!first) first = status;
@@ -415,6 +430,10 @@ uint64_t tw_outlets_await(tw_outlets *outlets, const struct timespec *end, bool 
   for (tw_outlet *it = NULL; (it = next_of(outlets, it));)
     if (it->is_started && !tw_delivery_await(it->delivery, end, patient)) left += waiting(it);
   return left;
+}
+
+void tw_outlets_unbind(tw_outlets *outlets) {
+  for (const tw_outlet *it = NULL; (it = next_of(outlets, it));) unbind(it);
 }
 
 uint64_t tw_outlets_stop(tw_outlets *outlets, const struct timespec *end) {

@@ -80,7 +80,8 @@ struct tw_front {
 ///                generation that runs
 tw_status tw_outlets_wrap(tw_outlets *outlets, tw_front **fronts, tw_script *script,
                           const tw_generation_plan *plan, tw_error *error);
-/// The generation runs: has its outlets deliver to its targets.
+/// The generation is about to run: has its outlets deliver to its targets. The others have no
+/// bounds from now on: what is on its way to them comes to an end.
 tw_status tw_outlets_aim(tw_outlets *outlets, tw_front *fronts, tw_error *error);
 void tw_fronts_free(tw_front *fronts); ///< NULL is allowed
 
@@ -88,6 +89,8 @@ void tw_fronts_free(tw_front *fronts); ///< NULL is allowed
 /// @param end  NULL: without limit. @param patient  see tw_delivery_await
 /// @return how many events are not
 uint64_t tw_outlets_await(tw_outlets *outlets, const struct timespec *end, bool patient);
+/// Lifts all bounds: who waits for room goes on.
+void tw_outlets_unbind(tw_outlets *outlets);
 /// Stops all deliveries. @return events that are left
 uint64_t tw_outlets_stop(tw_outlets *outlets, const struct timespec *end);
 /// @return false when the path has no outbox

@@ -212,19 +212,21 @@ static void keep(tw_snapshot **place, tw_snapshot *snapshot) {
   *place = snapshot;
 }
 
-/* What closing the old generation fails with, its observers are told.
+/* Outlets deliver to the new backends before the workers change over: those may wait for one
+   that is full, because the old backend is dead. Only an engine that ends swaps nothing then.
+   What closing the old generation fails with, its observers are told.
    @param states  whether state that cannot be taken over refuses it */
 static tw_status replace(tw_engine *engine, tw_snapshot *snapshot, bool states,
                          tw_error *error) {
   tw_generation *next = NULL, *old = engine->generation;
   tw_status status = build(engine, snapshot, states, &next, error);
+  if (status == TW_OK) tw_engine_aim(engine, next);
   if (status == TW_OK) status = swap(engine, next, error);
   if (status) {
     tw_generation_free(next, NULL);
     atomic_fetch_add(&engine->refused, 1);
     return status;
   }
-  tw_engine_aim(engine, next);
   keep(&engine->previous, tw_snapshot_ref(old->snapshot));
   tw_generation_free(old, NULL);
   return TW_OK;
@@ -264,7 +266,7 @@ void tw_engine_leave(const tw_engine_stay *stay) { innermost = stay->outer; }
 bool tw_engine_is_staying_here(const tw_engine *engine) {
   const tw_engine_stay *at = innermost;
   while (at && at->engine != engine) at = at->outer;
-  return at || tw_dealing_is_here(&engine->dealing);
+  return at || tw_dealing_is_here(&engine->dealing) || tw_engine_is_delivering_here(engine);
 }
 
 static void serve(tw_engine *engine) {

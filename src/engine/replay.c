@@ -154,7 +154,10 @@ bool tw_engine_replay(tw_engine *engine) {
   tw_buffer key = {0};
   bool has_more = true;
   pthread_mutex_lock(&engine->replaying);
-  while (has_more && await(engine, until)) has_more = replay_next(engine, &key);
+  while (has_more && await(engine, until) && tw_engine_try_epoch(engine, until)) {
+    has_more = replay_next(engine, &key);
+    tw_engine_end_epoch(engine);
+  }
   tw_buffer_fini(&key);
   if (!has_more) engine->is_replay_told = false;
   pthread_mutex_unlock(&engine->replaying);

@@ -159,6 +159,32 @@ tw_status tw_engine_put_bound(tw_engine *engine, tw_cell *cell, tw_event *event,
   return put(engine, cell, event, tw_worker_feed, error);
 }
 
+/* Whoever has the turn is the next one, so that nobody who deals out block after block keeps
+   the others away. */
+void tw_engine_begin_epoch(tw_engine *engine) {
+  pthread_mutex_lock(&engine->epoch_turn);
+  pthread_mutex_lock(&engine->epoch);
+  pthread_mutex_unlock(&engine->epoch_turn);
+}
+
+static bool try_lock(const tw_engine *engine, pthread_mutex_t *mutex, uint64_t until_ns) {
+  const struct timespec moment = {0, 1000000};
+  while (pthread_mutex_trylock(mutex)) {
+    if (tw_clock_monotonic_ns() > until_ns || atomic_load(&engine->is_ending)) return false;
+    nanosleep(&moment, NULL);
+  }
+  return true;
+}
+
+bool tw_engine_try_epoch(tw_engine *engine, uint64_t until_ns) {
+  if (!try_lock(engine, &engine->epoch_turn, until_ns)) return false;
+  bool has_it = try_lock(engine, &engine->epoch, until_ns);
+  pthread_mutex_unlock(&engine->epoch_turn);
+  return has_it;
+}
+
+void tw_engine_end_epoch(tw_engine *engine) { pthread_mutex_unlock(&engine->epoch); }
+
 tw_status tw_engine_mark(tw_engine *engine, tw_epoch *epoch, tw_error *error) {
   tw_status first = TW_OK;
   for (unsigned i = 0; i < engine->worker_count; i++) {
@@ -262,12 +288,20 @@ static tw_status feed_by_key(tw_engine *engine, tw_block *block, tw_error *error
   return status ? status : marked;
 }
 
+static tw_status feed_epoch(tw_engine *engine, tw_block *block, tw_error *error) {
+  if (!engine->committer.journal) return feed_by_key(engine, block, error);
+  tw_engine_begin_epoch(engine);
+  tw_status status = feed_by_key(engine, block, error);
+  tw_engine_end_epoch(engine);
+  return status;
+}
+
 static bool has_key(const tw_engine *engine) {
   return engine->worker_count > 1 && (engine->options.key || engine->options.deals);
 }
 
 tw_status tw_engine_feed(tw_engine *engine, tw_block *block, tw_error *error) {
-  return has_key(engine) ? feed_by_key(engine, block, error) : feed_whole(engine, block, error);
+  return has_key(engine) ? feed_epoch(engine, block, error) : feed_whole(engine, block, error);
 }
 
 static tw_status fetch_by_key(tw_engine *engine, const tw_block_source *source,
@@ -275,7 +309,7 @@ static tw_status fetch_by_key(tw_engine *engine, const tw_block_source *source,
   tw_status status = TW_OK;
   tw_block *block;
   while (status == TW_OK && (block = source->next(source->self)))
-    status = feed_by_key(engine, block, error);
+    status = feed_epoch(engine, block, error);
   return status;
 }
 

@@ -322,7 +322,7 @@ static uint64_t left_below(const tw_worker *worker, uint64_t number) {
 
 /* A worker that has ended has nothing to flush, but its last commits may be under way. */
 static bool is_through(const tw_worker *worker, uint64_t number) {
-  if (worker->is_done) return !worker->under_way;
+  if (worker->is_done) return !worker->under_way && !worker->arriving;
   return worker->flushed >= number && worker->durable >= number;
 }
 
@@ -351,12 +351,20 @@ void tw_worker_close(tw_worker *worker) {
   pthread_mutex_unlock(&worker->mutex);
 }
 
-uint64_t tw_worker_join(tw_worker *worker, const struct timespec *end) {
-  if (!worker->is_running) return 0;
+/* One that is abandoned may itself wait for progress, of the commits before. */
+bool tw_worker_await_end(tw_worker *worker, const struct timespec *end) {
+  if (!worker->is_running) return true;
   pthread_mutex_lock(&worker->mutex);
   while (!worker->is_done && !atomic_load(&worker->is_abandoned))
     atomic_store(&worker->is_abandoned, !await_progress(worker, end));
+  bool is_in_time = !atomic_load(&worker->is_abandoned);
+  pthread_cond_broadcast(&worker->progressed);
   pthread_mutex_unlock(&worker->mutex);
+  return is_in_time;
+}
+
+uint64_t tw_worker_join(tw_worker *worker) {
+  if (!worker->is_running) return 0;
   pthread_join(worker->thread, NULL);
   worker->is_running = false;
   return worker->counts.dropped[TW_DROP_CLOSED];

@@ -80,7 +80,8 @@ struct tw_worker {
   tw_error wanted_error;
   uint64_t flush_at, flushed; ///< asked for; flushed, and sealed unless an epoch has begun
   uint64_t durable;           ///< all before it is committed
-  unsigned under_way;         ///< commits of this worker that are not through
+  unsigned under_way;         ///< commits of this worker that are not written
+  unsigned arriving;          ///< those that are, and wait for deliveries
   unsigned epochs;            ///< of them: those that wait for other workers to come to the end
   tw_status flush_status;     ///< of the flush that reached `flushed`
   tw_error flush_error;
@@ -137,8 +138,11 @@ tw_status tw_worker_await_flush(tw_worker *worker, uint64_t number, const struct
                                 uint64_t *remaining, tw_error *error);
 /// Lets nothing more come.
 void tw_worker_close(tw_worker *worker);
-/// Waits until the thread has ended; what waits at the end of the time is dropped.
-/// @return how many events that were
-uint64_t tw_worker_join(tw_worker *worker, const struct timespec *end);
+/// Waits until the thread is about to end; what waits at the end of the time is dropped.
+/// @return false when the time was over
+bool tw_worker_await_end(tw_worker *worker, const struct timespec *end);
+/// Behind the last one.
+/// @return how many events were dropped
+uint64_t tw_worker_join(tw_worker *worker);
 
 #endif
