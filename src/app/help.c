@@ -163,8 +163,9 @@ static const char spool[] =
     "  -q, --quiet         print nothing when all is well\n"
     "  -h, --help          this help\n"
     "\n"
-    "Exit status: 0 done; 64 wrong usage; 65 damaged, or not readable; 66 no spool there,\n"
-    "or a newer one; 69 a process has it; 74 output failed, or the disk is full.\n";
+    "Exit status: 0 done; 64 wrong usage; 65 damaged, or not readable; 66 no spool\n"
+    "there, or a newer one; 69 a process has it; 74 output failed, or the disk is\n"
+    "full.\n";
 
 void tw_help_write(FILE *to) { fputs(general, to); }
 

@@ -3,11 +3,11 @@
 /// | table | key | value |
 /// |---|---|---|
 /// | TW_SPOOL_OUTBOX | path | tw_outbox_record: 40 bytes, little-endian |
-/// | TW_SPOOL_CHUNK | outbox id: 4 bytes, number of the first event: 8 bytes, big-endian | a
-/// chunk | | TW_SPOOL_SOURCE | name, NUL, device: 8 bytes, inode: 8 bytes, big-endian | JSON
-/// (position.h) | | TW_SPOOL_STATE | text: `worker/workers`, such as `0/2` | JSON | |
-/// TW_SPOOL_DEAD | number: 8 bytes, big-endian | a chunk | | TW_SPOOL_REPLAY | path, NUL,
-/// number: 8 bytes, big-endian | a chunk |
+/// | TW_SPOOL_CHUNK | outbox id: 4 bytes, first event's number: 8, big-endian | a chunk |
+/// | TW_SPOOL_SOURCE | name, NUL, device: 8, inode: 8, big-endian | JSON (position.h) |
+/// | TW_SPOOL_STATE | text: `worker/workers`, such as `0/2` | JSON |
+/// | TW_SPOOL_DEAD | number: 8, big-endian | a chunk |
+/// | TW_SPOOL_REPLAY | path, NUL, number: 8, big-endian | a chunk |
 ///
 /// Big-endian numbers sort as their bytes do, so that a table's order is that of numbers.
 #ifndef TW_DELIVERY_SPOOL_KEYS_H

@@ -152,7 +152,7 @@ describe("tidewire dead", function()
     local got = dead "replay sp"
     assert.equal(0, got.status)
     assert.matches("2 events are on the way again", got.err)
-    assert.matches("1 letter hold no event and stays", got.err)
+    assert.matches("1 letter holds no event and stays", got.err)
     assert.equal(0, run("flaky.lua app.log").status)
     -- The backend takes it now; the processor is as strict as before.
     assert.matches('{"name":"b","n":2,"bad":1.0}\n', folder:read "out.ndjson", 1, true)
