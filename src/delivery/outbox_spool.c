@@ -143,7 +143,8 @@ static bool bury(tw_spool_outbox *outbox, tw_chunk *dead) {
   return true;
 }
 
-/* Letters must not be stored later than the head: both are taken, or nothing. */
+/* Letters must not be stored later than the head: both are taken, or nothing. What waits is
+   counted by the transaction, but that nothing does is known at once. */
 static bool advance(tw_outbox *base, uint64_t head, tw_chunk *dead) {
   tw_spool_outbox *outbox = self_of(base);
   tw_journal *journal = outbox->journal;
@@ -152,6 +153,7 @@ static bool advance(tw_outbox *base, uint64_t head, tw_chunk *dead) {
   if (fits) {
     if (dead) base->dead += tw_chunk_count(dead);
     if (head > base->head) base->head = head;
+    if (base->head == base->tail) base->events = base->bytes = 0;
     outbox->has_moved = true;
     pthread_cond_broadcast(&base->changed);
   }
@@ -400,8 +402,9 @@ static void publish(tw_spool_outbox *outbox) {
   outbox->stored = outbox->draft;
   outbox->is_drafted = false;
   base->tail = outbox->stored.tail;
-  base->events = outbox->stored.events;
-  base->bytes = outbox->stored.bytes;
+  bool is_empty = base->head == base->tail;
+  base->events = is_empty ? 0 : outbox->stored.events;
+  base->bytes = is_empty ? 0 : outbox->stored.bytes;
   pthread_cond_broadcast(&base->changed);
 }
 

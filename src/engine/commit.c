@@ -250,8 +250,10 @@ void tw_worker_collect_dead(tw_worker *worker, const tw_dead_letter *letter) {
   while (!try_to_bury(worker, letter) && tw_worker_await_memory(worker)) continue;
 }
 
+/* A block that routes nothing is held, too: it counts towards the seal. */
 void tw_worker_collect_block(tw_worker *worker, tw_block *block) {
   tw_collector *collector = &worker->collector;
+  collector->bytes += block->len;
   while (!(has_work(collector) && tw_commit_block(&collector->work->commit, block)) &&
          tw_worker_await_memory(worker))
     continue;
@@ -292,8 +294,10 @@ void tw_worker_end_generation(tw_worker *worker) {
 
 /* -------------------------------------------------------------------- seal */
 
-static bool is_same(const tw_buffer *a, const tw_buffer *b) {
-  return a->len == b->len && (!a->len || memcmp(a->data, b->data, a->len) == 0);
+/* A script that keeps nothing, and never did, has no record. */
+static bool is_kept(const tw_buffer *state, const tw_buffer *kept) {
+  if (!kept->len) return state->len == 2 && memcmp(state->data, "{}", 2) == 0;
+  return state->len == kept->len && memcmp(state->data, kept->data, kept->len) == 0;
 }
 
 /* A state that cannot be written is told, and what was written before stays. */
@@ -304,7 +308,7 @@ static bool add_state(tw_worker *worker) {
   uint64_t began = tw_clock_monotonic_ns();
   tw_status status = tw_script_export_state(worker->script, &state, &error);
   if (status && status != TW_ENOMEM) tw_worker_tell(worker, status, &error);
-  bool is_new = status == TW_OK && !is_same(&state, &collector->kept);
+  bool is_new = status == TW_OK && !is_kept(&state, &collector->kept);
   bool fits = status != TW_ENOMEM;
   if (is_new)
     fits = tw_commit_state(&collector->work->commit, collector->worker,

@@ -10,6 +10,9 @@
 #include "engine/change.h"
 #include "script/upkeep.h"
 
+/* How long the last commits of workers are waited for. */
+#define SETTLE_NS UINT64_C(5000000000)
+
 /* -------------------------------------------------------------------- tell */
 
 void tw_engine_tell(tw_engine *engine, const tw_failure *failure) {
@@ -210,12 +213,31 @@ void tw_engine_tell_orphans(tw_engine *engine) {
 
 /* --------------------------------------------------------------------- end */
 
-uint64_t tw_engine_close_durable(tw_engine *engine, const struct timespec *end) {
+/* A journal that cannot write gives up when it is closed: so this does not wait for ever. */
+static bool settle(tw_engine *engine, const struct timespec *end) {
+  struct timespec soon = tw_deadline(SETTLE_NS);
+  bool is_sooner = end && (end->tv_sec < soon.tv_sec ||
+                           (end->tv_sec == soon.tv_sec && end->tv_nsec < soon.tv_nsec));
+  bool are_settled = true;
+  for (unsigned i = 0; i < engine->worker_count && are_settled; i++)
+    if (engine->workers[i].ring)
+      are_settled = tw_worker_settle(&engine->workers[i], is_sooner ? end : &soon);
+  return are_settled;
+}
+
+bool tw_engine_is_drained(tw_engine *engine) {
+  return engine->committer.journal && !tw_outlets_waiting(&engine->outlets);
+}
+
+/* One that was drained is drained again, of what its scripts have emitted at their end. */
+uint64_t tw_engine_close_durable(tw_engine *engine, bool was_empty,
+                                 const struct timespec *end) {
   tw_committer *committer = &engine->committer;
   uint64_t left = 0;
   if (!committer->journal) return 0;
   tw_journal_hurry(committer->journal);
   if (!committer->is_durable) tw_outlets_await(&engine->outlets, end, true);
+  else if (was_empty && settle(engine, end)) tw_outlets_await(&engine->outlets, end, false);
   left = tw_outlets_stop(&engine->outlets, end);
   tw_journal_close(committer->journal);
   if (committer->awaits_arrival) tw_arrivals_stop(&committer->arrivals);

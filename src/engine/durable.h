@@ -17,10 +17,13 @@ void tw_engine_tell_orphans(tw_engine *engine);
 /// same time wait for each other.
 /// @return whether there is more
 bool tw_engine_replay(tw_engine *engine);
+/// @return whether nothing waits in outboxes
+bool tw_engine_is_drained(tw_engine *engine);
 /// The workers have ended: stops deliveries and the journal.
+/// @param was_empty  nothing waited before they ended
 /// @param end  NULL: without limit
 /// @return events that are in outboxes in memory, and so are lost
-uint64_t tw_engine_close_durable(tw_engine *engine, const struct timespec *end);
+uint64_t tw_engine_close_durable(tw_engine *engine, bool was_empty, const struct timespec *end);
 void tw_engine_free_durable(tw_engine *engine);
 /// Keeps a dead letter of a router in the spool, if there is one.
 void tw_engine_bury(tw_engine *engine, const tw_failure *failure);

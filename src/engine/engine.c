@@ -265,6 +265,7 @@ static tw_status close_now(tw_engine *engine, int timeout_ms, uint64_t *remainin
   struct timespec at;
   tw_engine_stay stay;
   const struct timespec *end = tw_limit_in(timeout_ms, &at);
+  bool was_empty = tw_engine_is_drained(engine);
   atomic_store(&engine->is_ending, true);
   tw_keeper_ask_to_stop(engine->keeper);
   for (unsigned i = 0; i < engine->worker_count; i++)
@@ -277,7 +278,7 @@ static tw_status close_now(tw_engine *engine, int timeout_ms, uint64_t *remainin
   for (unsigned i = 0; i < engine->worker_count; i++)
     *remaining += tw_worker_join(&engine->workers[i]);
   tw_keeper_stop(engine->keeper);
-  *remaining += tw_engine_close_durable(engine, end);
+  *remaining += tw_engine_close_durable(engine, was_empty, end);
   pthread_mutex_lock(&engine->reloading);
   tw_engine_enter(engine, &stay);
   tw_generation *last = engine->generation;

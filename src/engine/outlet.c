@@ -436,6 +436,12 @@ void tw_outlets_unbind(tw_outlets *outlets) {
   for (const tw_outlet *it = NULL; (it = next_of(outlets, it));) unbind(it);
 }
 
+uint64_t tw_outlets_waiting(tw_outlets *outlets) {
+  uint64_t sum = 0;
+  for (tw_outlet *it = NULL; (it = next_of(outlets, it));) sum += waiting(it);
+  return sum;
+}
+
 uint64_t tw_outlets_stop(tw_outlets *outlets, const struct timespec *end) {
   uint64_t left = 0;
   for (tw_outlet *it = NULL; (it = next_of(outlets, it));)

@@ -91,6 +91,8 @@ void tw_fronts_free(tw_front *fronts); ///< NULL is allowed
 uint64_t tw_outlets_await(tw_outlets *outlets, const struct timespec *end, bool patient);
 /// Lifts all bounds: who waits for room goes on.
 void tw_outlets_unbind(tw_outlets *outlets);
+/// @return events that wait in all outboxes
+uint64_t tw_outlets_waiting(tw_outlets *outlets);
 /// Stops all deliveries. @return events that are left
 uint64_t tw_outlets_stop(tw_outlets *outlets, const struct timespec *end);
 /// @return false when the path has no outbox

@@ -370,6 +370,14 @@ uint64_t tw_worker_join(tw_worker *worker) {
   return worker->counts.dropped[TW_DROP_CLOSED];
 }
 
+bool tw_worker_settle(tw_worker *worker, const struct timespec *end) {
+  bool in_time = true;
+  pthread_mutex_lock(&worker->mutex);
+  while (worker->under_way && in_time) in_time = await_progress(worker, end);
+  pthread_mutex_unlock(&worker->mutex);
+  return in_time;
+}
+
 /* -------------------------------------------------------------------- life */
 
 tw_status tw_worker_init(tw_worker *worker, const tw_engine_options *options,

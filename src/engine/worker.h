@@ -144,5 +144,8 @@ bool tw_worker_await_end(tw_worker *worker, const struct timespec *end);
 /// Behind the last one.
 /// @return how many events were dropped
 uint64_t tw_worker_join(tw_worker *worker);
+/// Waits until all commits of a worker that has ended are through.
+/// @return false when the time is over
+bool tw_worker_settle(tw_worker *worker, const struct timespec *end);
 
 #endif

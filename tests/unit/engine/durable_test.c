@@ -589,6 +589,30 @@ static void reloads_under_load_lose_and_double_nothing(void **state) {
   close_engine(engine);
 }
 
+static void what_a_script_emits_at_its_end_is_delivered_when_all_else_is(void **state) {
+  (void)state;
+  write_file("main.lua",
+             HEAD
+             "tw.on_close(function() tw.emit('last', {}) end)\n"
+             "return tw.router { backends = { out = tw.backends.file { path = '%s' } } }",
+             path_of("out"));
+  tw_engine *engine = start(with_spool(""), NULL);
+  send(engine, "{}");
+  drain(engine);
+  close_engine(engine);
+  assert_int_equal(lines_in("out"), 2);
+}
+
+static void a_script_that_keeps_nothing_may_have_other_workers(void **state) {
+  (void)state;
+  write_script("");
+  tw_engine *engine = start(with_spool("\"workers\":2"), NULL);
+  for (unsigned i = 0; i < 10; i++) send(engine, "{}");
+  drain(engine);
+  close_engine(engine);
+  close_engine(start(with_spool("\"workers\":3"), NULL));
+}
+
 /* ------------------------------------------------------- backends in Lua */
 
 static void a_backend_in_lua_lives_in_a_state_of_its_own(void **state) {
@@ -881,6 +905,8 @@ int main(void) {
       engine_test(a_reload_changes_where_an_outbox_delivers_to),
       engine_test(a_backend_that_a_reload_removes_gets_what_it_was_sent),
       engine_test(reloads_under_load_lose_and_double_nothing),
+      engine_test(what_a_script_emits_at_its_end_is_delivered_when_all_else_is),
+      engine_test(a_script_that_keeps_nothing_may_have_other_workers),
       engine_test(a_backend_in_lua_lives_in_a_state_of_its_own),
       engine_test(how_far_a_file_was_read_is_kept),
       engine_test(the_same_with_two_workers),
