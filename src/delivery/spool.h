@@ -10,7 +10,7 @@
 /// | TW_SPOOL_ABOUT | name | version of the format, number of the transaction |
 /// | TW_SPOOL_OUTBOX | path | id, head, tail, counts (outbox_spool.c) |
 /// | TW_SPOOL_CHUNK | outbox id, number | a chunk (chunk.h) |
-/// | TW_SPOOL_SOURCE | name of the source | how far it was read (position.h) |
+/// | TW_SPOOL_SOURCE | name of the source, file | how far it was read (position.h) |
 /// | TW_SPOOL_STATE | worker, of how many | the script's state as JSON |
 /// | TW_SPOOL_DEAD | number | a chunk of dead letters |
 /// | TW_SPOOL_REPLAY | path or "", number | a chunk of events to be routed (path "") or
@@ -49,7 +49,7 @@ typedef enum tw_spool_mode {
 typedef struct tw_spool_options {
   tw_spool_mode mode;
   uint64_t max_bytes; ///< of the file; 0: 8 GiB
-  uint64_t min_free;  ///< of the disk, below which nothing is written; 0 is 0
+  uint64_t min_free;  ///< of the disk, below which nothing is written; 0: none
   bool lazy;          ///< commits are not synced: see tw_spool_sync
 } tw_spool_options;
 
@@ -59,9 +59,8 @@ typedef struct tw_spool tw_spool;
 /// checks it.
 /// @param[out] out  owned
 /// @return TW_OK; TW_EEXIST: a living process has it, the message says which; TW_EINVAL: a
-/// newer
-///         version, or no spool; TW_EJSON is not used; TW_EIO: damaged, or the world failed;
-///         TW_ENOENT: there is none, and the mode is not to own it; TW_ENOMEM
+///         newer version, or no spool; TW_EIO: damaged, or the world failed; TW_ENOENT: there
+///         is none, and the mode is not to own it; TW_ENOMEM
 tw_status tw_spool_open(const char *folder, const tw_spool_options *options, tw_spool **out,
                         tw_error *error);
 /// Syncs and closes. No transaction is open. NULL is allowed.
@@ -72,7 +71,7 @@ tw_status tw_spool_sync(tw_spool *spool, tw_error *error);
 /// @return bytes of the file that are in use now, without the free pages in it
 uint64_t tw_spool_used(tw_spool *spool);
 /// @return bytes of new data that may still be written: by max_bytes, and by what the disk has
-/// free
+///         free, if that can be asked
 uint64_t tw_spool_room(tw_spool *spool);
 
 /* ------------------------------------------------------------ transactions */

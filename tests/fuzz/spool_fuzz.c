@@ -115,11 +115,9 @@ static bool read_all(void) {
   check(!tw_spool_begin(spool, true, &txn, NULL));
   for (int table = TW_SPOOL_ABOUT; table < TW_SPOOL_TABLES; table++)
     tw_spool_each(txn, (tw_spool_table)table, visit, NULL, NULL);
-  bool goes = true; // a last page that was changed may leave no room: that is told
-  for (unsigned char i = 0; goes && i < 40; i++)
-    goes = !tw_spool_put(txn, TW_SPOOL_REPLAY, &i, 1, sound, 5000, &error);
-  check(goes || *error.message);
-  tw_spool_commit(txn, NULL);
+  for (unsigned char i = 0; i < 40; i++)
+    check(!tw_spool_put(txn, TW_SPOOL_REPLAY, &i, 1, sound, 5000, NULL));
+  check(!tw_spool_commit(txn, NULL));
   tw_spool_close(spool);
   return true;
 }

@@ -21,9 +21,7 @@ tw_status tw_value_write_depth(lua_State *L, tw_lua *lua, int index, const char 
 tw_status tw_value_write(lua_State *L, tw_lua *lua, int index, const char *root, tw_buffer *out,
                          tw_error *error);
 /// The value at `index` as a new value of the event's store. Uses the scratch buffer.
-tw_status tw_value_store(lua_State *L, tw_lua *lua, int index, const char *root,
-                         tw_event *event, tw_ref *out, tw_error *error);
-/// The same for a place inside the event: `depth` containers stand around it.
+/// @param depth  containers that stand around its place inside the event
 tw_status tw_value_store_at(lua_State *L, tw_lua *lua, int index, const char *root,
                             uint32_t depth, tw_event *event, tw_ref *out, tw_error *error);
 /// Pushes a scalar as its Lua value, a container as a plain table, deeply. An empty array

@@ -78,8 +78,3 @@ tw_status tw_value_store_at(lua_State *L, tw_lua *lua, int index, const char *ro
   }
   return store_container(L, lua, index, root, depth, store, out, error);
 }
-
-tw_status tw_value_store(lua_State *L, tw_lua *lua, int index, const char *root,
-                         tw_event *event, tw_ref *out, tw_error *error) {
-  return tw_value_store_at(L, lua, index, root, 0, event, out, error);
-}
