@@ -730,7 +730,8 @@ typedef struct tw_offer {
 } tw_offer;
 
 /// What an engine tells, and what it offers. All may be NULL; all functions are called from
-/// the workers and from whoever emits or reloads, at the same time. They must not flush,
+/// the workers, from threads that commit and deliver, and from whoever emits or reloads, at the
+/// same time. They, acknowledgements and backends that deliver from an outbox must not flush,
 /// reload or close the engine: it is refused with TW_EINVAL where it would wait for itself.
 /// They may let go of its last reference: then a thread of its own closes and frees it soon,
 /// and calls `free` when that is done.

@@ -320,7 +320,7 @@ static tw_status move_past(tw_spool_outbox *outbox, tw_spool_txn *txn, uint64_t 
   unsigned char key[TW_CHUNK_KEY_LEN];
   tw_spool_record record = {0};
   uint32_t id;
-  uint64_t first;
+  uint64_t first = 0;
   tw_chunk_key_write(key, draft->id, 0);
   tw_status status = tw_spool_seek(txn, TW_SPOOL_CHUNK, key, sizeof key, &record, error);
   if (status && !(status == TW_EIO && record.key)) return status;
