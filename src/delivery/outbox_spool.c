@@ -247,7 +247,7 @@ static tw_status load(tw_spool *spool, const char *path, tw_outbox_record *out,
   tw_status status = tw_spool_begin(spool, true, &txn, error);
   if (status) return status;
   status = tw_spool_outbox_load(txn, path, out, error);
-  if (status == TW_OK || status != TW_ENOENT) {
+  if (status != TW_ENOENT) {
     tw_spool_abort(txn);
     return status;
   }

@@ -215,15 +215,12 @@ static void told_failed(void *self, const char *path, uint64_t events, const tw_
   outlets->ops.failed(outlets->ops.self, "backend", path, events, error);
 }
 
-/* That it delivers again is a notice too. */
+/* That it delivers again is a notice too: its code is TW_OK. */
 static void told_changed(void *self, const char *path, const char *breaker,
                          const tw_error *why) {
   const tw_outlets *outlets = self;
-  tw_error error;
-  if (why) error = *why;
-  else tw_fail(&error, TW_OK, "it delivers again");
   (void)breaker;
-  outlets->ops.failed(outlets->ops.self, "outbox", path, 0, &error);
+  outlets->ops.failed(outlets->ops.self, "outbox", path, 0, why);
 }
 
 static tw_outlet *find(tw_outlets *outlets, const char *path) {
