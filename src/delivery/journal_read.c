@@ -86,10 +86,10 @@ tw_status tw_journal_replay(tw_journal *journal, tw_buffer *key, const char **pa
   *chunk = NULL;
   if (!journal->spool) return TW_OK;
   if (key->len && !tw_buffer_byte(key, '\0')) return tw_no_memory(error);
+  const char *from = key->len ? key->data : "";
   tw_status status = tw_spool_begin(journal->spool, false, &txn, error);
   if (status) return status;
-  status =
-      tw_spool_seek(txn, TW_SPOOL_REPLAY, key->data ? key->data : "", key->len, &record, error);
+  status = tw_spool_seek(txn, TW_SPOOL_REPLAY, from, key->len, &record, error);
   if (status == TW_OK) {
     key->len = 0;
     if (!tw_buffer_append(key, record.key, record.key_len)) status = tw_no_memory(error);
