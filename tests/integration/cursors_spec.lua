@@ -195,7 +195,15 @@ describe("a file with a cursor", function()
     assert.equal(table.concat(lines), folder:read "out.ndjson")
   end)
 
-  -- What was delivered before it was killed, and not yet noted as delivered, comes again.
+  -- What was delivered before it was killed, and not yet noted as delivered, comes again. A write
+  -- that was cut short leaves a piece of a line, ended by the next one (docs/backends.md).
+  local function is_piece(line, lines)
+    for _, whole in ipairs(lines) do
+      if #line < #whole and whole:sub(1, #line) == line then return true end
+    end
+    return false
+  end
+
   it("loses_nothing_when_it_is_killed", function()
     for _, workers in ipairs { 1, 2 } do
       local lines, inside = {}, {}
@@ -214,13 +222,18 @@ describe("a file with a cursor", function()
       end
       local got = run("--workers " .. workers .. " copy.lua " .. name)
       assert.equal(0, got.status, got.err)
-      local seen, count = {}, 0
+      local seen, count, pieces = {}, 0, 0
       for line in folder:read(out):gmatch "[^\n]+" do
-        assert.is_true(inside[line] or line:sub(1, 1) ~= "{", line)
-        if not seen[line] then count = count + 1 end
+        if not inside[line] then
+          assert.is_true(is_piece(line, lines), line)
+          pieces = pieces + 1
+        elseif not seen[line] then
+          count = count + 1
+        end
         seen[line] = true
       end
       assert.equal(20000, count)
+      assert.is_true(pieces <= 8, pieces .. " pieces after 8 kills")
     end
   end)
 
