@@ -185,11 +185,22 @@ static void put_off(tw_journal *journal) {
   pthread_mutex_unlock(&journal->mutex);
 }
 
+/* At the end a group may be given up. What comes behind it is given up, too: states there know
+   of its events, and places have passed its blocks. */
+static bool is_given_up(const tw_journal *journal, tw_group *group) {
+  tw_error error;
+  if (!group->first || !journal->has_given_up) return false;
+  tw_fail(&error, TW_ECLOSED, "what was committed before could not be written");
+  finish(group, TW_ECLOSED, &error);
+  return true;
+}
+
 static void write_group(tw_journal *journal, tw_group *group) {
   tw_error error = {0};
   tw_status status;
   uint64_t wait = PAUSE_MIN_NS;
   bool is_last = false;
+  if (is_given_up(journal, group)) return;
   while ((status = try_once(journal, group, &error)) && group->first && !is_last) {
     tell(journal, status, &error);
     is_last = !pause(journal, wait);
@@ -197,6 +208,7 @@ static void write_group(tw_journal *journal, tw_group *group) {
   }
   if (status == TW_OK || group->first) tell(journal, status, &error);
   else put_off(journal);
+  if (status && group->first) journal->has_given_up = true;
   finish(group, status, &error);
   if (status == TW_OK && journal->options.durability == TW_DURABILITY_OS &&
       !journal->sync_due_ns)

@@ -71,6 +71,7 @@ struct tw_journal {
   uint64_t dead_next, dead_bytes;
   uint64_t sync_due_ns; ///< 0: all is synced
   bool is_in_trouble;
+  bool has_given_up; ///< a group: nothing that was committed later is written
 };
 
 /// A list of commits that are written in one transaction.

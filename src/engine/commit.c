@@ -147,7 +147,8 @@ void tw_work_submit(tw_committer *committer, tw_work *work) {
   tw_error error;
   if (!committer->journal) {
     complete(work, TW_OK, NULL);
-  } else if (committer->is_durable && !is_whole(work)) {
+  } else if (committer->is_durable && (atomic_load(&committer->is_broken) || !is_whole(work))) {
+    atomic_store(&committer->is_broken, true);
     tw_fail(&error, TW_ECLOSED, "the engine was closed before its turn came");
     complete(work, TW_ECLOSED, &error);
   } else {
@@ -391,6 +392,7 @@ void tw_worker_seal_last(tw_worker *worker) {
     return;
   }
   tw_error error;
+  atomic_store(&worker->collector.committer->is_broken, true);
   tw_work *work = take_work(worker, worker->tail);
   if (!work) return;
   await_turn(worker);

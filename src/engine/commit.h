@@ -46,6 +46,9 @@ typedef struct tw_committer {
   bool awaits_arrival; ///< acknowledged is what was delivered
   unsigned workers;
   tw_arrivals arrivals;
+  /// A commit was given up at the end. So are all that come later, as what scripts keep knows
+  /// of its events, while the input will bring them again.
+  atomic_bool is_broken;
   atomic_uint replays; ///< that were begun and are not through
 } tw_committer;
 

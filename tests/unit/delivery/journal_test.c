@@ -302,6 +302,34 @@ static void a_full_outbox_that_blocks_holds_back_the_commit(void **state) {
   close_journal(journal, outbox);
 }
 
+/* What a script keeps knows of all that was committed before: behind a commit that the end has
+   given up nothing is written. */
+static void what_stands_behind_a_commit_that_was_given_up_is_given_up_too(void **state) {
+  (void)state;
+  waiter it;
+  begin_waiting(&it);
+  const tw_outbox_bounds bounds = {.max_events = 100, .overload = TW_OVERLOAD_BLOCK};
+  tw_journal *journal = open_journal(&it, 0, 0);
+  tw_outbox *outbox = open_outbox(journal, "a", &bounds);
+  submit_chunk(journal, &it, outbox, chunk_of(0, 100, 0));
+  assert_true(reaches(&it, &it.done, 1));
+  submit_chunk(journal, &it, outbox, chunk_of(100, 50, 0));
+  assert_true(reaches(&it, &it.troubles, 1));
+  tw_commit *behind = new_commit(&it);
+  assert_true(tw_commit_state(behind, 0, 1, "{\"n\":150}", 9));
+  tw_journal_submit(journal, behind);
+  close_journal(journal, outbox);
+  assert_int_equal(it.done, 3);
+  assert_int_equal(it.failed, 2);
+  journal = open_journal(&it, 0, 0);
+  char *json;
+  size_t len;
+  assert_int_equal(tw_journal_state(journal, 0, 1, &json, &len, NULL), TW_OK);
+  assert_null(json);
+  tw_journal_close(journal);
+  tw_journal_free(journal);
+}
+
 static tw_chunk *big_chunk(unsigned first) {
   tw_chunk_builder builder = {0};
   tw_chunk *chunk;
@@ -562,6 +590,7 @@ int main(void) {
       in_own_folder(oldest_of_the_least_priority_is_shed_first),
       in_own_folder(the_newest_is_shed_unless_it_matters_more),
       in_own_folder(a_full_outbox_that_blocks_holds_back_the_commit),
+      in_own_folder(what_stands_behind_a_commit_that_was_given_up_is_given_up_too),
       in_own_folder(a_full_spool_pauses_and_heals),
       in_own_folder(states_places_and_dead_letters_are_kept),
       in_own_folder(dead_letters_are_bounded),

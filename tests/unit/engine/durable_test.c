@@ -668,23 +668,30 @@ static void take_done(void *self, const tw_block *block) {
 static const tw_intake_ops taking = {take_reject, take_done};
 static const tw_file_id file_id = {.device = 1, .inode = 2, .head_hash = 3, .head_len = 4};
 
-static uint64_t feed_lines(tw_engine *engine, tw_intake *intake, uint64_t offset, unsigned from,
-                           unsigned count) {
+/* @param pad  bytes that each line is longer */
+static uint64_t feed_padded(tw_engine *engine, tw_intake *intake, uint64_t offset,
+                            unsigned from, unsigned count, unsigned pad) {
   tw_block *block = tw_intake_take(intake);
   assert_non_null(block);
-  assert_true(tw_block_reserve(block, 64 * (size_t)count));
+  assert_true(tw_block_reserve(block, (64 + (size_t)pad) * count));
   for (unsigned i = 0; i < count; i++)
-    block->len += (size_t)snprintf(block->data + block->len, 64, "{\"k\":%u,\"n\":%u}\n",
-                                   (from + i) % 7, from + i);
+    block->len +=
+        (size_t)snprintf(block->data + block->len, 64 + pad, "{\"k\":%u,\"n\":%u%*s}\n",
+                         (from + i) % 7, from + i, (int)pad, "");
   tw_block_reserve(block, block->cap);
   block->source = "a.log";
   block->file = &file_id;
   block->line = from + 1;
   block->offset = offset;
-  block->max_line = 1000;
+  block->max_line = 10000;
   offset += block->len;
   assert_int_equal(tw_engine_feed(engine, block, NULL), TW_OK);
   return offset;
+}
+
+static uint64_t feed_lines(tw_engine *engine, tw_intake *intake, uint64_t offset, unsigned from,
+                           unsigned count) {
+  return feed_padded(engine, intake, offset, from, count, 0);
 }
 
 static void check_position(tw_engine *engine, uint64_t offset, uint64_t line) {
@@ -825,6 +832,44 @@ static void lines_are_counted_once_across_kills(void **state) {
   close_engine(engine);
 }
 
+/* The time of a close is over in the middle of a block that is large enough to be sealed at
+   once; its first lines have changed the state, which the script's end would commit. */
+static void lines_that_a_close_leaves_are_counted_once(void **state) {
+  (void)state;
+  const char *given = with_spool("");
+  source from = {0};
+  tw_position position;
+  write_file("main.lua",
+             HEAD
+             "local count = tw.state('count', { init = function() return { n = 0 } end })\n"
+             "tw.on_close(function() tw.emit('last', {}) end)\n"
+             "return tw.router { processors = { function(event)\n"
+             "  if event.ask then event.n = count.n elseif event.k then\n"
+             "    for i = 1, 400000 do end; count.n = count.n + 1 end end },\n"
+             "  backends = { out = tw.backends.file { path = '%s' } } }",
+             path_of("out"));
+  tw_engine *engine = NULL;
+  unsigned left = 0;
+  for (unsigned round = 0; round < 6; round++) {
+    tw_intake intake;
+    engine = start(given, NULL);
+    tw_intake_init(&intake, &taking, &from);
+    assert_int_equal(tw_engine_position(engine, "a.log", &file_id, &position, NULL), TW_OK);
+    unsigned next = position.line ? (unsigned)position.line - 1 : 0;
+    feed_padded(engine, &intake, position.offset, next, 200, 8000);
+    usleep(30000 * round);
+    left += tw_engine_close(engine, 10, NULL, NULL) == TW_ELIMIT;
+    assert_true(tw_intake_wait(&intake, 0, 20000));
+    tw_engine_unref(engine);
+    tw_intake_fini(&intake);
+  }
+  assert_true(left > 0);
+  engine = start(given, NULL);
+  assert_int_equal(tw_engine_position(engine, "a.log", &file_id, &position, NULL), TW_OK);
+  assert_int_equal(asked_count(engine), position.line ? position.line - 1 : 0);
+  close_engine(engine);
+}
+
 static void lines_dealt_out_by_key_outlive_kills(void **state) {
   (void)state;
   kill_and_count(with_spool("\"workers\":3,\"partition_by\":\"k\""));
@@ -913,6 +958,7 @@ int main(void) {
       engine_test(the_same_with_lines_dealt_out_by_key),
       engine_test(lines_that_are_no_events_are_dead_letters_in_the_spool),
       engine_test(lines_are_counted_once_across_kills),
+      engine_test(lines_that_a_close_leaves_are_counted_once),
       engine_test(lines_dealt_out_by_key_outlive_kills),
       engine_test(replays_are_routed_or_delivered_while_the_engine_runs),
   };
