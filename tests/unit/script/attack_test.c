@@ -39,6 +39,8 @@ static void write_script(const char *path, const char *name) {
  */
 #ifdef __SANITIZE_ADDRESS__
 #define SECONDS 0.9
+#elif defined __SANITIZE_THREAD__
+#define SECONDS 1.5
 #else
 #define SECONDS 0.3
 #endif
